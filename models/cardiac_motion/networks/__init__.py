@@ -1,0 +1,1 @@
+"""Torch modules, one per paper: shapes in, shapes out."""

@@ -1,0 +1,1 @@
+"""A synthetic beating heart with the truth known."""

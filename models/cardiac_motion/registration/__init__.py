@@ -1,0 +1,1 @@
+"""Motion models, behind the protocol `MotionModel`."""
