@@ -1,0 +1,1 @@
+"""Side-by-side runs against established registration methods; not part of the tests."""
