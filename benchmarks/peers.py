@@ -57,20 +57,17 @@ def _checked(fixed: Image, moving: Image) -> tuple[Image, Image]:
 
 
 def demons(fixed: Image, moving: Image, spacing: Spacing) -> PeerField:
-    """Diffeomorphic demons (SimpleITK): histograms matched, 150 iterations, field smoothed by sigma 1.5 pixels."""
+    """Diffeomorphic demons (SimpleITK): 150 iterations, field smoothed by a Gaussian of sigma 1.5 pixels.
+
+    Histograms are not matched: both frames come from one acquisition, and on the real pairs matching lowers
+    demons' mean Dice by about .01.
+    """
     fixed, moving = _checked(fixed, moving)
-    fixed_image, moving_image = (_sitk_image(image, spacing) for image in (fixed, moving))
-    matching = sitk.HistogramMatchingImageFilter()
-    matching.SetNumberOfHistogramLevels(256)
-    matching.SetNumberOfMatchPoints(16)
-    matching.ThresholdAtMeanIntensityOn()
-    matching.SetNumberOfThreads(THREADS)
-    matched = matching.Execute(moving_image, fixed_image)
     registration = sitk.DiffeomorphicDemonsRegistrationFilter()
     registration.SetNumberOfIterations(150)
     registration.SetStandardDeviations(1.5)
     registration.SetNumberOfThreads(THREADS)
-    return PeerField(_from_sitk(registration.Execute(fixed_image, matched)))
+    return PeerField(_from_sitk(registration.Execute(_sitk_image(fixed, spacing), _sitk_image(moving, spacing))))
 
 
 def _sitk_image(image: Image, spacing: Spacing) -> sitk.Image:
