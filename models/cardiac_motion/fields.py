@@ -222,27 +222,35 @@ def resample(field: Tensor, shape: Sequence[int]) -> Tensor:
     return resized * _per_axis(field, [new / old for new, old in zip(shape, field.shape[2:], strict=True)])
 
 
+def multiply_along(matrix: Tensor, image: Tensor, dim: int) -> Tensor:
+    """Multiply an image (B, C, *S) by a matrix (M, S[dim - 2]) along one spatial axis, 2 <= dim < 2 + len(S).
+
+    For the sizes of cardiac images a linear filter as a banded matrix is several times faster on a CPU than
+    torch's convolutions with one channel, forward and backward.
+    """
+    if dim == image.ndim - 1:
+        return image @ matrix.T
+    flat = image.flatten(dim + 1)
+    return (matrix @ flat).unflatten(-1, image.shape[dim + 1 :])
+
+
 def gaussian_smooth(image: Tensor, sigma: float | Sequence[float]) -> Tensor:
     """Gaussian low-pass of (B, C, *S), border values repeated; sigma in voxels, one or per axis, 0 for none."""
     dims = image.ndim - 2
     sigmas = [float(sigma)] * dims if isinstance(sigma, int | float) else [float(s) for s in sigma]
     if len(sigmas) != dims or min(sigmas) < 0:
         raise ValueError(f"expected {dims} non-negative sigmas, got {sigmas}")
-    channels = image.shape[1]
-    convolve = F.conv2d if dims == 2 else F.conv3d
     for axis, s in enumerate(sigmas):
-        if s == 0 or image.shape[axis + 2] == 1:
+        size = image.shape[axis + 2]
+        if s == 0 or size == 1:
             continue
         radius = max(1, math.ceil(3 * s))
-        x = torch.arange(-radius, radius + 1, dtype=image.dtype, device=image.device)
-        kernel = torch.exp(-(x**2) / (2 * s * s))
+        offsets = torch.arange(-radius, radius + 1, device=image.device)
+        kernel = torch.exp(-(offsets.to(image.dtype) ** 2) / (2 * s * s))
         kernel = kernel / kernel.sum()
-        padding = [0] * (2 * dims)
-        padding[2 * (dims - 1 - axis)] = padding[2 * (dims - 1 - axis) + 1] = radius
-        shape = [1] * dims
-        shape[axis] = 2 * radius + 1
-        weight = kernel.view(1, 1, *shape).expand(channels, 1, *shape)
-        image = convolve(F.pad(image, padding, mode="replicate"), weight, groups=channels)
+        sources = (torch.arange(size, device=image.device)[:, None] + offsets).clamp(0, size - 1)
+        matrix = image.new_zeros(size, size).scatter_add(1, sources, kernel.expand(size, -1))
+        image = multiply_along(matrix, image, axis + 2)
     return image
 
 
