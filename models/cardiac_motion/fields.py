@@ -84,6 +84,14 @@ def compose(outer: Tensor, inner: Tensor) -> Tensor:
     return inner + warp(outer, inner)
 
 
+def stays_inside(field: Tensor) -> Tensor:
+    """Where phi(x) = x + u(x) lies within the grid, out to the edges of its voxels: (B, 1, *S), boolean."""
+    _check(field)
+    target = identity_grid(field.shape[2:], like=field) + field
+    edges = _per_axis(field, [n - 0.5 for n in field.shape[2:]])
+    return ((target >= -0.5) & (target <= edges)).all(dim=1, keepdim=True)
+
+
 def exponential(velocity: Tensor, *, steps: int | None = None) -> Tensor:
     """Displacement exp(v) of a stationary velocity field, by scaling and squaring.
 
@@ -110,7 +118,7 @@ class Inverse:
     field: Tensor
     """(B, D, *S) in voxels."""
     residual: float
-    """Largest |phi(phi^-1(x)) - x| in voxels, over points whose image lies inside the grid."""
+    """Largest |phi(phi^-1(x)) - x| in voxels, over points whose image lies inside the grid; NaN if none does."""
 
 
 def invert(field: Tensor, *, iterations: int = 50, tolerance: float = 1e-3) -> Inverse:
@@ -137,10 +145,8 @@ def invert(field: Tensor, *, iterations: int = 50, tolerance: float = 1e-3) -> I
         damping = torch.where(error > 0.9 * previous, damping * 0.5, damping).clamp_min(0.05)
         previous = error
         inverse = inverse - damping * error_field
-    limits = _per_axis(field, [n - 1 for n in field.shape[2:]])
-    target = identity_grid(field.shape[2:], like=field) + best
-    inside = ((target >= 0) & (target <= limits)).all(dim=1, keepdim=True)
-    residual = float(best_error[inside].max()) if bool(inside.any()) else 0.0
+    inside = stays_inside(best)
+    residual = float(best_error[inside].max()) if bool(inside.any()) else math.nan
     return Inverse(best, residual)
 
 
