@@ -1,0 +1,116 @@
+"""What every image format has in common: one picture in memory, and reading that no file can fool."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from cardiac_motion.errors import InputError
+from cardiac_motion.io.timing import Timing
+
+MAX_VOXELS = 2**29
+"""Voxels over all frames that a file may promise; 2 GiB as float32, ten times the largest cines there are."""
+
+_MAX_DEFLATE_RATIO = 1032
+"""Bytes that one byte of a deflate stream can stand for at most (zlib's technical notes)."""
+
+_CHUNK_BYTES = 2**24
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image as its file has it."""
+
+    values: npt.NDArray[Any]
+    """(T, Z, Y, X), real numbers of any type; T = 1 for one frame."""
+    affine: npt.NDArray[np.float64]
+    """Voxel (i, j, k) = (x, y, z) to world RAS, in mm."""
+    has_time_axis: bool
+    timing: Timing | None = None
+    notes: tuple[str, ...] = ()
+    """What is unusual about its geometry, in sentences that begin in lower case."""
+
+
+class ByteStream(Protocol):
+    """What is needed of an open file, compressed or not."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most this many bytes, none at the end."""
+        ...
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Make every failure to read a file one InputError that begins with the file's name."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except EOFError as error:
+        raise InputError(f"{path}: ends before its data do: truncated") from error
+    except zlib.error as error:
+        raise InputError(f"{path}: its compressed data are damaged ({error})") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except MemoryError as error:
+        raise InputError(f"{path}: too large for the memory of this machine") from error
+
+
+def read_voxels(
+    stream: ByteStream, shape: Sequence[int], dtype: np.dtype[Any], *, available: int, is_compressed: bool
+) -> npt.NDArray[Any]:
+    """Read an array in C order; memory grows with what the file holds, not with what its header promises.
+
+    Args:
+        stream: at the first byte of the voxels.
+        shape: from the header, slowest axis first.
+        dtype: from the header, in the file's byte order.
+        available: bytes left on disk from there on, compressed ones if it is compressed.
+        is_compressed: by deflate.
+
+    Raises:
+        InputError: the file holds fewer voxels than promised, or the promise is beyond `MAX_VOXELS`.
+    """
+    check_voxel_count(shape)
+    needed = math.prod(shape) * dtype.itemsize
+    if needed > available * (_MAX_DEFLATE_RATIO if is_compressed else 1):
+        kind = "compressed bytes, too few by far" if is_compressed else "bytes"
+        raise InputError(
+            f"its header promises {needed} bytes of voxels, but it holds {available} {kind}: truncated"
+        )
+    buffer = bytearray()
+    while len(buffer) < needed:
+        chunk = stream.read(min(_CHUNK_BYTES, needed - len(buffer)))
+        if not chunk:
+            raise InputError(
+                f"its header promises {needed} bytes of voxels, but it holds {len(buffer)}: truncated"
+            )
+        buffer += chunk
+    stream.read(1)  # at the end of a compressed stream this compares its checksum
+    return np.frombuffer(buffer, dtype=dtype).reshape(shape)
+
+
+def check_voxel_count(shape: Sequence[int]) -> None:
+    """Raise InputError if a header promises sizes below 1, or more voxels than `MAX_VOXELS`."""
+    if min(shape) < 1:
+        raise InputError(f"every axis needs at least one voxel, its header has sizes {tuple(shape)}")
+    if math.prod(shape) > MAX_VOXELS:
+        raise InputError(
+            f"its header promises {math.prod(shape)} voxels, more than the {MAX_VOXELS} that are read"
+        )
+
+
+def storage_values(frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | npt.NDArray[np.int16]:
+    """The same values as int16 where that loses nothing (half the file), else as they are."""
+    limits = np.iinfo(np.int16)
+    if frames.min() >= limits.min and frames.max() <= limits.max and bool((np.rint(frames) == frames).all()):
+        return frames.astype(np.int16)
+    return frames

@@ -1,0 +1,146 @@
+"""Label maps from and to files, and whether they belong to a cine."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cardiac_motion.cine import Cine, check_affine
+from cardiac_motion.errors import InputError
+from cardiac_motion.io.geometry import corner_distance, straightening
+from cardiac_motion.io.images import read_image, write_image
+from cardiac_motion.labels import Label
+
+CORNER_TOLERANCE = 0.1
+"""Voxels by which the corners of a label map may lie off those of its image.
+
+Rounding makes up to a thousandth, half a voxel is the smallest mistake in practice. Where the image's axes are
+skewed, as far again as straightening them moves a corner is allowed, for labels that come back from ITK or Slicer;
+one voxel in all at most.
+"""
+
+_LARGEST_TOLERANCE = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class LabelImage:
+    """A label map with its geometry: of one frame, or of all.
+
+    Attributes:
+        labels: (T, Z, Y, X) uint8; T = 1 for one frame.
+        affine: (4, 4) float64, voxel (i, j, k) = (x, y, z) to RAS, mm.
+        is_4d: whether there is more than one frame.
+        name: for messages.
+    """
+
+    labels: npt.NDArray[np.uint8]
+    affine: npt.NDArray[np.float64]
+    is_4d: bool
+    name: str = field(default="labels", kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.labels.ndim != 4 or self.labels.dtype != np.uint8:
+            raise InputError(
+                f"{self.name}: labels are uint8 (T, Z, Y, X), got {self.labels.dtype} {self.labels.shape}"
+            )
+        if self.is_4d != (len(self.labels) > 1):
+            raise InputError(f"{self.name}: is_4d is {self.is_4d} for {len(self.labels)} frames")
+        object.__setattr__(self, "affine", check_affine(self.affine))
+
+
+def read_labels(path: Path | str) -> LabelImage:
+    """Read a label map of one frame (3D) or all (4D): NIfTI, NRRD, or a folder of 3D frames.
+
+    Integer values stored as floating-point numbers are accepted.
+
+    Raises:
+        InputError: whatever is wrong with it, values that are no labels included; the message names the file.
+    """
+    path = Path(path)
+    image = read_image(path)
+    try:
+        labels = _as_labels(image.values)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return LabelImage(labels, image.affine, len(labels) > 1, name=str(path))
+
+
+def _as_labels(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Values as uint8, or InputError if one is no whole number from 0 to 255."""
+    if values.dtype.kind == "f":
+        whole = np.isfinite(values) & (values == np.rint(values))
+        if not whole.all():
+            value = values[~whole].flat[0]
+            raise InputError(
+                f"label values are whole numbers, got {value:g} and {int((~whole).sum()) - 1} more that are not"
+            )
+    lowest, highest = values.min(), values.max()
+    if lowest < 0 or highest > 255:
+        raise InputError(f"label values lie from 0 to 255, got {lowest:g} to {highest:g}")
+    return np.ascontiguousarray(values, dtype=np.uint8)
+
+
+def check_labels(label_image: LabelImage, cine: Cine, *, allowed: Collection[int] = tuple(Label)) -> None:
+    """Raise InputError, with what was expected and what came, unless the labels belong to the cine.
+
+    They do if they have its shape (Z, Y, X), one frame or as many as it, its place in the world to within
+    `CORNER_TOLERANCE`, and no values but the allowed ones.
+    """
+    n_frames, *shape = label_image.labels.shape
+    if tuple(shape) != cine.shape[1:]:
+        raise InputError(
+            f"{label_image.name}: has size (X, Y, Z) = {tuple(shape[::-1])}, but the cine {cine.name} has "
+            f"{cine.shape[:0:-1]}"
+        )
+    if n_frames not in (1, cine.n_frames):
+        raise InputError(
+            f"{label_image.name}: has {n_frames} frames; expected one, or {cine.n_frames} as the cine {cine.name}"
+        )
+    distance = corner_distance(cine.affine, label_image.affine, shape)
+    limit = min(CORNER_TOLERANCE + straightening(cine.affine, shape).voxels, _LARGEST_TOLERANCE)
+    if distance.voxels > limit:
+        raise InputError(
+            f"{label_image.name}: does not lie on the voxels of the cine {cine.name}: its corners are up to "
+            f"{distance.voxels:.3g} voxels ({distance.mm:.3g} mm) away; expected at most {limit:.2g}"
+        )
+    found = np.flatnonzero(np.bincount(label_image.labels.ravel(), minlength=256))
+    unknown = [int(value) for value in found if value not in allowed]
+    if unknown:
+        raise InputError(
+            f"{label_image.name}: has the label values {unknown}; expected only {_described(allowed)}"
+        )
+
+
+def _described(values: Collection[int]) -> str:
+    names = {int(label): label.name.lower() if label is Label.BACKGROUND else label.name for label in Label}
+    return ", ".join(f"{value} ({names[value]})" if value in names else f"{value}" for value in sorted(values))
+
+
+def write_labels(path: Path | str, labels: npt.NDArray[Any], cine: Cine) -> None:
+    """Write labels on the cine's own grid and frame times, as uint8, whole or not at all.
+
+    Args:
+        path: the format is that of the ending, as in `write_cine`.
+        labels: whole numbers from 0 to 255, (Z, Y, X) of one frame or (T, Z, Y, X) of all.
+        cine: the cine they were made for.
+
+    Raises:
+        InputError: labels of another shape or with other values, or the file cannot be written.
+    """
+    labels = np.asarray(labels)
+    if labels.shape not in (cine.shape, cine.shape[1:]):
+        raise InputError(
+            f"cannot write {path}: expected labels of shape {cine.shape[1:]} or {cine.shape}, got {labels.shape}"
+        )
+    if labels.dtype.kind not in "biuf":
+        raise InputError(f"cannot write {path}: labels are whole numbers, got values of type {labels.dtype}")
+    try:
+        checked = _as_labels(labels)
+    except InputError as error:
+        raise InputError(f"cannot write {path}: {error}") from error
+    write_image(Path(path), checked, cine.affine, frame_times=cine.frame_times, is_label=True)
