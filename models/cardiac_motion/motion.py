@@ -170,7 +170,7 @@ class Motion:
         At each voxel of frame `target`, the way to the matching point in frame `source`: first to the reference,
         then from there. Zero where the two are one frame.
         """
-        source, target = self._frame(source), self._frame(target)
+        source, target = self.check_frame(source), self.check_frame(target)
         if source == target:
             return np.zeros_like(self.to_reference[0])
         if source == self.reference:
@@ -211,7 +211,7 @@ class Motion:
         given = np.asarray(points, dtype=np.float64)
         if given.ndim != 2 or given.shape[1] != 3 or not np.isfinite(given).all():
             raise InputError(f"expected finite points (N, 3) in voxels (z, y, x), got shape {given.shape}")
-        first = self.reference if start is None else self._frame(start)
+        first = self.reference if start is None else self.check_frame(start)
         spacing = np.array(self.spacing)
         at_reference = given
         if first != self.reference:
@@ -235,10 +235,11 @@ class Motion:
         The distance |to_reference(from_reference(x)) - x| for each voxel x of the reference frame; NaN where
         the point leaves the grid, since nothing is known there.
         """
-        t = self._frame(frame)
+        t = self.check_frame(frame)
         return _round_trip_mm(self.to_reference[t], self.from_reference[t], self.spacing)
 
-    def _frame(self, frame: int) -> int:
+    def check_frame(self, frame: int) -> int:
+        """The frame, or InputError where there is none of this number."""
         if not 0 <= frame < self.n_frames:
             raise InputError(f"frames are counted from 0 to {self.n_frames - 1}, got {frame}")
         return int(frame)

@@ -1,0 +1,284 @@
+"""Labels drawn on one or several key frames, carried to every frame of the cycle through the motion.
+
+At each key frame, in-plane signed distances of the structures are computed once (see `structure_distances`).
+They are warped to the other frames and blended, at each, between the key frame before it and the one after it
+along the cycle, by distance in time.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cardiac_motion.errors import InputError
+from cardiac_motion.key_frames import Box, KeyFrame
+from cardiac_motion.motion import Motion
+from cardiac_motion.plane_sampling import normalised, sample_each
+from cardiac_motion.structure_distances import NestedRegions
+
+FloatArray = npt.NDArray[np.float32]
+LabelArray = npt.NDArray[np.uint8]
+
+_WORKERS = min(8, os.cpu_count() or 1)
+"""Frames done at a time."""
+
+_GROWTH = 16
+"""Pixels by which the region of work grows where labels reach its edge all the same."""
+
+
+def propagate(motion: Motion, key_frames: Mapping[int, npt.NDArray[Any]], *, cap_mm: float = 10.0) -> LabelArray:
+    """Labels (T, Z, Y, X) uint8 of all frames from the labels (Z, Y, X) of one or several key frames.
+
+    Raises:
+        InputError: no key frame, a frame that is not there, a shape or a value that no label map has.
+    """
+    if not key_frames:
+        raise InputError("propagation needs at least one key frame, got none")
+    return Propagator(motion, key_frames, cap_mm=cap_mm).labels
+
+
+class Propagator:
+    """Labels of all frames, kept up to date while key frames are added, corrected and released.
+
+    When a key frame changes, only its own distances are computed anew, and only the frames between it and its
+    neighbouring key frames are redone. A key frame keeps exactly the labels that were given for it.
+
+    Args:
+        motion: of the cine; it never depends on the labels.
+        key_frames: labels (Z, Y, X) by frame to begin with, as for `update`.
+        cap_mm: signed distances are cut off at plus and minus this, so that a structure that is absent from a
+            slice has a finite distance there: between a key frame with it and one without, it fades out.
+
+    Raises:
+        InputError: as `update`; or a cap of less than two pixels.
+    """
+
+    def __init__(
+        self, motion: Motion, key_frames: Mapping[int, npt.NDArray[Any]] | None = None, *, cap_mm: float = 10.0
+    ) -> None:
+        pixel = max(motion.spacing[1:])
+        if not (math.isfinite(cap_mm) and cap_mm > 2 * pixel):
+            raise InputError(f"cap_mm must be more than two pixels of {pixel:.3g} mm, got {cap_mm}")
+        self.motion = motion
+        self.cap_mm = cap_mm
+        self._keys: dict[int, KeyFrame] = {}
+        self._blends: dict[int, dict[int, float]] = {}
+        self._labels: LabelArray = np.zeros(motion.shape, dtype=np.uint8)
+        self._labels.setflags(write=False)
+        self._regions = NestedRegions(())
+        self._box: Box | None = None
+        # All three depend on the box and are dropped when it grows. A pair is (key frame, frame).
+        self._distances: dict[int, FloatArray] = {}
+        self._grids: dict[tuple[int, int], FloatArray] = {}
+        self._warped: dict[tuple[int, int], FloatArray] = {}
+        if key_frames:
+            self._change({t: KeyFrame.checked(labels, motion, t) for t, labels in key_frames.items()})
+
+    @property
+    def key_frames(self) -> tuple[int, ...]:
+        """The frames that have labels of their own, in order."""
+        return tuple(sorted(self._keys))
+
+    @property
+    def labels(self) -> LabelArray:
+        """Labels of all frames, (T, Z, Y, X) uint8, read-only; a later update leaves this array as it is."""
+        return self._labels
+
+    def update(self, frame: int, labels: npt.NDArray[Any]) -> tuple[int, ...]:
+        """Add or replace a key frame.
+
+        Args:
+            frame: counted from 0.
+            labels: (Z, Y, X), whole numbers from 0 to 5, with at least one structure.
+
+        Returns:
+            The frames whose labels were redone, in order, the key frame among them.
+
+        Raises:
+            InputError: a frame that is not there, a shape or a value that no label map has, an empty label; all
+                is then as it was before.
+        """
+        return self._change({frame: KeyFrame.checked(labels, self.motion, frame)})
+
+    def release(self, frame: int) -> tuple[int, ...]:
+        """Make a key frame an ordinary one again; returns the frames whose labels were redone.
+
+        Without any key frame left, all labels are background.
+
+        Raises:
+            InputError: it is not a key frame.
+        """
+        if frame not in self._keys:
+            raise InputError(f"frame {frame} is not a key frame; key frames are {list(self.key_frames)}")
+        return self._change({frame: None})
+
+    def _change(self, changes: Mapping[int, KeyFrame | None]) -> tuple[int, ...]:
+        for frame, given in changes.items():
+            if given is None:
+                del self._keys[frame]
+            else:
+                self._keys[frame] = given
+        before = self._blends
+        self._blends = blend_weights(self._keys, self.motion.frame_times, self.motion.cycle_seconds)
+        stale = [
+            t
+            for t, blend in self._blends.items()
+            if blend != before.get(t) or any(key in changes for key in blend)
+        ]
+        self._keep_caches(changes)
+        labels = self._labels.copy()
+        if not self._keys:
+            stale = list(range(self.motion.n_frames))
+            labels[:] = 0
+        else:
+            growth = 0
+            while not self._fill(labels, stale, self._grow_box(growth)):
+                growth = _GROWTH
+        labels.setflags(write=False)
+        self._labels = labels
+        return tuple(stale)
+
+    def _keep_caches(self, changes: Iterable[int]) -> None:
+        """Drop what was computed from the old labels of changed frames, and what no frame needs any more."""
+        regions = NestedRegions.of(value for key in self._keys.values() for value in key.values)
+        if regions != self._regions:
+            self._regions = regions
+            self._distances.clear()
+            self._warped.clear()
+        needed = {(key, t) for t, blend in self._blends.items() for key in blend if key != t}
+        for frame in changes:
+            self._distances.pop(frame, None)
+        for pair in list(self._warped):
+            if pair[0] in changes or pair not in needed:
+                del self._warped[pair]
+        for pair in list(self._grids):
+            if pair not in needed:
+                del self._grids[pair]
+
+    def _grow_box(self, growth: int = 0) -> Box:
+        """Make the region of work hold everything that the key frames' labels can reach."""
+        box = self._box
+        for frame, key in self._keys.items():
+            if frame not in self._distances:
+                reach = Box.reached(key, frame, self.motion, self.cap_mm)
+                box = reach if box is None else box.union(reach)
+        if box is None:
+            raise RuntimeError("there is no box without key frames")
+        box = box.dilated(growth, self.motion.shape[1:])
+        if box != self._box:
+            self._box = box
+            for cache in (self._distances, self._grids, self._warped):
+                cache.clear()
+        return box
+
+    def _fill(self, labels: LabelArray, frames: Iterable[int], box: Box) -> bool:
+        """Write the labels of these frames; False where they reach an edge of the box that can still grow."""
+        keys = {key for t in frames for key in self._blends[t] if key != t}
+        onwards = {}
+        for key in keys - set(self._distances):
+            drawn = self._keys[key].labels[box.slices]
+            self._distances[key] = self._regions.distances(drawn, self.motion.spacing[1:], self.cap_mm)
+        for key in keys:
+            whole = slice(None) if not self.motion.is_in_plane else box.slices[0]
+            onwards[key] = _each(self.motion.from_reference[key][:, whole], in_plane=self.motion.is_in_plane)
+
+        def fill(t: int) -> bool:
+            if t in self._keys:
+                labels[t] = self._keys[t].labels
+                return True
+            found = self._regions.assign(self._blended(t, box, onwards))
+            labels[t] = 0
+            labels[t][box.slices] = found
+            return not box.is_touched(found, self.motion.shape[1:])
+
+        with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+            return all(pool.map(fill, frames))
+
+    def _blended(self, t: int, box: Box, onwards: Mapping[int, FloatArray]) -> FloatArray:
+        """Distances (Z, C, Y, X) at a frame, in the box."""
+        blended: FloatArray | None = None
+        for key, weight in self._blends[t].items():
+            if (key, t) not in self._grids:
+                self._grids[key, t] = _pull_back(self.motion, key, t, box, onwards[key])
+            if (key, t) not in self._warped:
+                distances = self._distances[key]
+                grid = self._grids[key, t]
+                if self.motion.is_in_plane:
+                    self._warped[key, t] = sample_each(distances, grid)
+                else:
+                    self._warped[key, t] = sample_each(distances.swapaxes(0, 1)[None], grid)[0].swapaxes(0, 1)
+            part = self._warped[key, t] * np.float32(weight)
+            blended = part if blended is None else np.add(blended, part, out=blended)
+        if blended is None:
+            raise RuntimeError(f"frame {t} has no key frame")
+        return blended
+
+
+def blend_weights(
+    key_frames: Iterable[int], frame_times: npt.NDArray[np.float64], cycle_seconds: float
+) -> dict[int, dict[int, float]]:
+    """How much each key frame counts at every frame: {frame: {key frame: weight}}, weights adding up to one.
+
+    The nearest key frame before a frame and the nearest one after it, along a cycle without end, count the more
+    the nearer they are in time. A key frame counts alone at its own time, an only one everywhere.
+
+    Args:
+        key_frames: counted from 0.
+        frame_times: (T,) in seconds.
+        cycle_seconds: the time from the first frame to the one after the last.
+    """
+    keys = sorted(key_frames)
+    weights: dict[int, dict[int, float]] = {}
+    for t, time in enumerate(frame_times):
+        if t in keys:
+            weights[t] = {t: 1.0}
+        elif len(keys) == 1:
+            weights[t] = {keys[0]: 1.0}
+        elif keys:
+            before = max((k for k in keys if k < t), default=keys[-1])
+            after = min((k for k in keys if k > t), default=keys[0])
+            since = float((time - frame_times[before]) % cycle_seconds)
+            until = float((frame_times[after] - time) % cycle_seconds)
+            weights[t] = {before: until / (since + until), after: since / (since + until)}
+    return weights
+
+
+def _pull_back(motion: Motion, key: int, t: int, box: Box, from_reference: FloatArray) -> FloatArray:
+    """Where the voxels of the box at frame t come from in the key frame, as `sample_each` takes it.
+
+    Args:
+        motion: of the cine.
+        key: the key frame.
+        t: another frame.
+        box: the region of work.
+        from_reference: of the key frame, as `_each` gives it.
+
+    Returns:
+        (Z, Y, X, 2) for a motion in-plane, each slice for itself; (1, Z, Y, X, 3) otherwise; within the box.
+    """
+    axes = [1, 2] if motion.is_in_plane else [0, 1, 2]
+    moved = motion.to_reference[t][(slice(None), *box.slices)]
+    places = []
+    for axis in axes:
+        along = np.arange(box.start[axis], box.stop[axis], dtype=np.float32)
+        place = moved[axis] / np.float32(motion.spacing[axis])
+        place += along.reshape([-1 if i == axis else 1 for i in range(3)])
+        places.append(place if motion.is_in_plane else place[None])
+    if key != motion.reference:
+        onwards = sample_each(from_reference, normalised(places, [motion.shape[1 + axis] for axis in axes]))
+        for i, axis in enumerate(axes):
+            places[i] += onwards[:, i] / np.float32(motion.spacing[axis])
+    for i, axis in enumerate(axes):
+        places[i] -= box.start[axis]
+    return normalised(places, [box.shape[axis] for axis in axes])
+
+
+def _each(image: FloatArray, *, in_plane: bool) -> FloatArray:
+    """A displacement (3, Z, Y, X) as images for `sample_each`: (Z, 2, Y, X) in-plane, or (1, 3, Z, Y, X)."""
+    return np.array(image[1:].swapaxes(0, 1) if in_plane else image[None], order="C")
