@@ -136,7 +136,7 @@ def invert(field: Tensor, *, iterations: int = 50, tolerance: float = 1e-3) -> I
     best, best_error = inverse, previous
     for _ in range(iterations):
         error_field = inverse + warp(field, inverse)
-        error = error_field.norm(dim=1, keepdim=True)
+        error = error_field.detach().norm(dim=1, keepdim=True)
         better = error < best_error
         best = torch.where(better, inverse, best)
         best_error = torch.where(better, error, best_error)
