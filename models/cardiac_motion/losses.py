@@ -84,12 +84,10 @@ def window_mean(image: Tensor, window: int, *, stride: int = 1) -> Tensor:
     return image
 
 
-def local_ncc(
-    a: Tensor, b: Tensor, window: int = 9, *, stride: int = 1, epsilon: float = 1e-5, reduction: Reduction = "mean"
-) -> Tensor:
-    """One minus the mean of the squared local normalised cross-correlation; 0 is a perfect match, 1 none.
+def local_ncc_map(a: Tensor, b: Tensor, window: int = 9, *, stride: int = 1, epsilon: float = 1e-5) -> Tensor:
+    """Squared local normalised cross-correlation around every voxel, from 0 to 1: (B, C, *S / stride).
 
-    cc^2 = cov(a, b)^2 / ((var(a) + epsilon) (var(b) + epsilon)) over a cubic window around each voxel.
+    cc^2 = cov(a, b)^2 / ((var(a) + epsilon) (var(b) + epsilon)) over a cubic window.
 
     Args:
         a: (B, C, *S).
@@ -97,7 +95,6 @@ def local_ncc(
         window: width of the window in voxels, odd.
         stride: one window every so many voxels.
         epsilon: variance below which a window counts as flat.
-        reduction: "mean", or "none" for (B,).
 
     Source: Avants et al. 2008, "Symmetric diffeomorphic image registration with cross-correlation".
     """
@@ -112,8 +109,17 @@ def local_ncc(
     variance_a = (mean_aa - mean_a**2).clamp_min(0)
     variance_b = (mean_bb - mean_b**2).clamp_min(0)
     covariance = mean_ab - mean_a * mean_b
-    squared = covariance**2 / ((variance_a + epsilon) * (variance_b + epsilon))
-    return _reduce(1 - _sample_mean(squared), reduction)
+    return covariance**2 / ((variance_a + epsilon) * (variance_b + epsilon))
+
+
+def local_ncc(
+    a: Tensor, b: Tensor, window: int = 9, *, stride: int = 1, epsilon: float = 1e-5, reduction: Reduction = "mean"
+) -> Tensor:
+    """One minus the mean of the squared local normalised cross-correlation of two images (B, C, *S).
+
+    0 is a perfect match up to a local linear change of intensity, 1 none. See `local_ncc_map`.
+    """
+    return _reduce(1 - _sample_mean(local_ncc_map(a, b, window, stride=stride, epsilon=epsilon)), reduction)
 
 
 def ssim_map(a: Tensor, b: Tensor, window: int = 7, *, stride: int = 1, data_range: float = 1.0) -> Tensor:
