@@ -72,6 +72,9 @@ class Motion:
             raise InputError(f"expected {to_reference.shape[0]} frame times, one per frame, got {times.shape}")
         if not np.isfinite(times).all() or (np.diff(times) <= 0).any():
             raise InputError(f"frame times must increase strictly, got {times.tolist()}")
+        residual = self.inverse_residual_mm
+        if residual is not None and not (isinstance(residual, int | float) and 0 <= residual < np.inf):
+            raise InputError(f"inverse_residual_mm must be None or a distance in mm, got {residual!r}")
         affine = check_affine(self.affine)
         for array in (times, affine):
             array.setflags(write=False)
