@@ -1,0 +1,122 @@
+"""What surrounds the heart: chest wall, lungs, liver, stomach, spine and large vessels, at rest.
+
+Body coordinates: mm, RAS directions (right, anterior, superior), origin in the middle of the left ventricle.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cardiac_motion.phantom.canvas import Canvas, highest
+from cardiac_motion.phantom.tissues import Tissue
+
+
+@dataclass(frozen=True)
+class Body:
+    """Measures of a trunk, mm."""
+
+    centre: tuple[float, float]
+    """Its middle, (right, anterior)."""
+    semi_axes: tuple[float, float]
+    fat: float
+    muscle: float
+    diaphragm: float
+    """Height of the diaphragm's edge."""
+    dome: float
+    rib_spacing: float
+    rib_phase: float
+    liver_edge: float
+    stomach: tuple[float, float, float]
+    stomach_radius: float
+    stomach_air: bool
+    aorta_radius: float
+    vena_cava: tuple[float, float, float]
+    """Where the venae cavae enter the right atrium."""
+
+    def _ellipse(self, right: Tensor, anterior: Tensor, inset: float) -> Tensor:
+        a, b = self.semi_axes[0] - inset, self.semi_axes[1] - inset
+        u = ((right - self.centre[0]) / a).square() + ((anterior - self.centre[1]) / b).square()
+        return (u.sqrt() - 1) * b
+
+    def paint(self, canvas: Canvas, right: Tensor, anterior: Tensor, superior: Tensor, fine: Tensor) -> None:
+        """Paint the trunk at body points; the fine texture forms the vessels of the lungs."""
+        skin = self._ellipse(right, anterior, 0.0)
+        chest = self._ellipse(right, anterior, self.fat)
+        cavity = self._ellipse(right, anterior, self.fat + self.muscle)
+        canvas.paint(skin, Tissue.FAT)
+        canvas.paint(chest, Tissue.SKELETAL_MUSCLE)
+        wave = torch.sin(superior * (2 * math.pi / self.rib_spacing) + self.rib_phase + 0.012 * anterior)
+        ring = highest(chest + 3, -cavity + 2, (0.35 - wave) * 5)
+        canvas.paint(ring, Tissue.BONE)
+        canvas.paint(cavity, Tissue.LUNG)
+        canvas.paint(highest((1.9 - fine) * 2, cavity + 4), Tissue.VEIN)
+        spine_r, spine_a = self.centre[0], self.centre[1] - self.semi_axes[1] + self.fat + self.muscle + 16
+        # Mediastinum: what lies between the heart and the spine.
+        share = ((right * spine_r + anterior * spine_a) / (spine_r**2 + spine_a**2)).clamp(0, 1)
+        between = ((right - share * spine_r).square() + (anterior - share * spine_a).square()).sqrt() - 26
+        canvas.paint(highest(between, cavity), Tissue.MEDIASTINUM)
+        self._paint_abdomen(canvas, right, anterior, superior, cavity)
+        spine = torch.hypot(right - spine_r, anterior - spine_a)
+        disc = (torch.sin(superior * (math.pi / 17)).abs() - 0.25) * 5
+        canvas.paint(spine - 20, Tissue.SKELETAL_MUSCLE)
+        canvas.paint(highest(spine - 18, -disc), Tissue.BONE)
+        canal = torch.hypot(right - spine_r, anterior - spine_a + 27)
+        canvas.paint(canal - 15, Tissue.BONE)
+        canvas.paint(canal - 7, Tissue.SPINAL_FLUID)
+        aorta = torch.hypot(right - spine_r + 24, anterior - spine_a - 17) - self.aorta_radius
+        canvas.paint(aorta - 1.5, Tissue.SKELETAL_MUSCLE)
+        canvas.paint(aorta, Tissue.ARTERY)
+
+    def _paint_abdomen(
+        self, canvas: Canvas, right: Tensor, anterior: Tensor, superior: Tensor, cavity: Tensor
+    ) -> None:
+        a, b = self.semi_axes
+        across = (right - self.centre[0]) / a
+        u = across.square() + ((anterior - self.centre[1]) / b).square()
+        surface = self.diaphragm + self.dome * (1 - u) + 14 * torch.tanh(2.5 * across)
+        below = highest((superior - surface) * 0.8, cavity)
+        canvas.paint(highest(below - 2, cavity), Tissue.SKELETAL_MUSCLE)
+        canvas.paint(below, Tissue.MEDIASTINUM)
+        canvas.paint(highest(below, self.liver_edge - right + 0.3 * anterior), Tissue.LIVER)
+        x, y, z = self.stomach
+        stomach = ((right - x).square() + (anterior - y).square() + (superior - z).square()).sqrt()
+        content = highest(stomach - self.stomach_radius, below + 2)
+        canvas.paint(content - 3, Tissue.SKELETAL_MUSCLE)
+        canvas.paint(content, Tissue.AIR if self.stomach_air else Tissue.STOMACH)
+        cava = torch.hypot(right - self.vena_cava[0], anterior - self.vena_cava[1])
+        canvas.paint(cava - 10, Tissue.VEIN)
+
+
+def draw_body(rng: np.random.Generator, *, reach: float, vena_cava: tuple[float, float, float]) -> Body:
+    """Draw a trunk around a heart.
+
+    Args:
+        rng: random stream.
+        reach: how far in front of the middle of the left ventricle the heart reaches, mm.
+        vena_cava: where the venae cavae enter the right atrium, body coordinates.
+    """
+    fat, muscle = float(rng.uniform(8, 28)), float(rng.uniform(12, 18))
+    behind = float(rng.uniform(88, 112))
+    front = reach + float(rng.uniform(3, 10)) + fat + muscle
+    depth = (front + behind + fat) / 2
+    return Body(
+        centre=(float(rng.uniform(32, 50)), front - depth),
+        semi_axes=(depth * float(rng.uniform(1.38, 1.55)), depth),
+        fat=fat,
+        muscle=muscle,
+        diaphragm=float(rng.uniform(-90, -74)),
+        dome=float(rng.uniform(38, 52)),
+        rib_spacing=float(rng.uniform(26, 34)),
+        rib_phase=float(rng.uniform(0, 2 * math.pi)),
+        liver_edge=float(rng.uniform(-45, 0)),
+        stomach=(float(rng.uniform(-75, -45)), float(rng.uniform(-20, 20)), float(rng.uniform(-95, -75))),
+        stomach_radius=float(rng.uniform(30, 48)),
+        stomach_air=bool(rng.random() < 0.35),
+        aorta_radius=float(rng.uniform(9, 13)),
+        vena_cava=vena_cava,
+    )
