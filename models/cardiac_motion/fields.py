@@ -99,7 +99,7 @@ def exponential(velocity: Tensor, *, steps: int | None = None) -> Tensor:
         velocity: (B, D, *S) in voxels.
         steps: number of squarings; by default as many as make the first step shorter than a quarter voxel.
 
-    Source: Arsigny et al. 2006; recursive diffeomorphic registration, eq. (2).
+    Source: Arsigny et al. 2006; EXP in algorithm 1 of the recursive diffeomorphic registration paper.
     """
     _check(velocity)
     if steps is None:
