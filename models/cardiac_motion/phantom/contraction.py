@@ -59,7 +59,7 @@ class Contraction:
         return strength
 
 
-def height_angle_grid(low: float, high: float, heights: int = 300, angles: int = 240) -> tuple[Tensor, Tensor]:
+def height_angle_grid(low: float, high: float, heights: int = 200, angles: int = 120) -> tuple[Tensor, Tensor]:
     """Midpoints in height, (heights, 1), and angle, (1, angles), float64."""
     z = low + (high - low) * (torch.arange(heights, dtype=torch.float64) + 0.5) / heights
     theta = 2 * math.pi * (torch.arange(angles, dtype=torch.float64) + 0.5) / angles - math.pi

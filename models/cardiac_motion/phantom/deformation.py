@@ -69,7 +69,7 @@ class Deformation:
         return 1 - smoothstep((r - self.heart.outer_radius(theta)) / SURROUND)
 
     def _raise(self, z_new: Tensor, drop: Tensor | float) -> Tensor:
-        """z with z - drop h(z) = z_new, by Newton's method; exact to 1e-5 mm after three steps."""
+        """The z with z - drop h(z) = z_new, by Newton's method; exact to 1e-5 mm after three steps."""
         z = z_new + drop * self.profile(z_new)[0]
         for _ in range(3):
             value, slope = self.profile(z)
@@ -77,7 +77,7 @@ class Deformation:
         return z
 
     def stretch(self, z: Tensor) -> Tensor:
-        """lambda = dz'/dz in the heart at height z (at rest)."""
+        """The stretch dz'/dz in the heart at height z (at rest)."""
         return 1 - self.descent * self.profile(z)[1]
 
     def cavity_ratio(self, z: Tensor, theta: Tensor) -> Tensor:

@@ -89,12 +89,12 @@ class Heart:
         return start, (start[0] + 22, start[1] + 6, self.length + 62)
 
     def endo(self, z: Tensor) -> Tensor:
-        """q of the endocardium at height z: an ellipsoid, continued above the base as a cylinder."""
+        """Square radius q of the endocardium at height z: an ellipsoid, continued above the base as a cylinder."""
         u = (z.clamp(self.apex_wall, self.length) - self.equator) / (self.equator - self.apex_wall)
         return self.endo_radius**2 * (1 - u * u).clamp_min(0)
 
     def epi(self, z: Tensor, theta: Tensor) -> Tensor:
-        """q of the epicardium of the left ventricle (without the right ventricle's)."""
+        """Square radius q of the epicardium of the left ventricle (without the right ventricle's)."""
         u = (z.clamp(0, self.length) - self.equator) / self.equator
         inner = self.endo(z)
         round_epi = torch.maximum(self.epi_radius**2 * (1 - u * u), inner)
@@ -107,7 +107,7 @@ class Heart:
         return (1 - u) * (1 + 0.6 * u)
 
     def rv(self, z: Tensor, theta: Tensor, q_epi: Tensor) -> tuple[Tensor, Tensor]:
-        """q of the endocardium and of the epicardium of the RV free wall; q_epi where there is no RV."""
+        """Square radii q of both sides of the RV free wall, inner first; q_epi where there is no RV."""
         u = (self.rv_equator - z.clamp(self.rv_apex, self.rv_equator)) / (self.rv_equator - self.rv_apex)
         profile = 1 - u * u
         bump = self.rv_bump(theta)

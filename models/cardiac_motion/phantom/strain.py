@@ -36,19 +36,11 @@ class Strain:
 
 def deformation_gradient(phantom: Phantom, points: Points, phase: float, *, step: float = 1e-3) -> Tensor:
     """F = d phi / d X at material points (N,), heart coordinates: (N, 3, 3), float64, by central differences."""
-    start = torch.stack([p.double() for p in points])
-    columns = []
-    for axis in range(3):
-        delta = torch.zeros(3, 1, dtype=torch.float64)
-        delta[axis] = step
-        above = torch.stack(phantom.forward(_split(start + delta), phase))
-        below = torch.stack(phantom.forward(_split(start - delta), phase))
-        columns.append((above - below) / (2 * step))
-    return torch.stack(columns, dim=-1).permute(1, 0, 2)
-
-
-def _split(points: Tensor) -> Points:
-    return points[0], points[1], points[2]
+    # (3, 2, 3, 1): component of the point, side, axis of the step.
+    steps = step * torch.eye(3, dtype=torch.float64)[:, None, :, None] * torch.tensor([1.0, -1.0])[:, None, None]
+    x, y, z = (p.double() + s for p, s in zip(points, steps, strict=True))
+    moved = torch.stack(phantom.forward((x, y, z), phase))
+    return ((moved[:, 0] - moved[:, 1]) / (2 * step)).permute(2, 0, 1)
 
 
 def ventricle_directions(phantom: Phantom, points: Points) -> tuple[Tensor, Tensor, Tensor]:

@@ -85,7 +85,7 @@ def make_study(seed: int, options: PhantomOptions | None = None) -> PhantomStudy
     options = options or PhantomOptions()
     phantom = draw_phantom(seed, options)
     sax = _sample(phantom, short_axis_view(phantom, options), options)
-    long_axis = {
+    long_axis: dict[str, PhantomView] = {
         name: _sample(phantom, long_axis_view(phantom, options, name), options)
         for name in (LONG_AXIS_VIEWS if options.long_axis_views else ())
     }
@@ -145,16 +145,24 @@ def _strain(
     phases: npt.NDArray[np.float64],
     artefacts: Artefacts,
 ) -> Strain:
-    arrays = [np.full(labels.shape, np.nan, dtype=np.float32) for _ in range(3)]
-    for k in range(view.shape[0]):
-        inside = labels[0, k] == int(Label.MYO)
-        if not inside.any():
-            continue
-        shift = (float(artefacts.shifts[k, 0]), float(artefacts.shifts[k, 1]))
-        x, y, z = (p[0][torch.from_numpy(inside)] for p in view.points(k, shift=shift, offsets=(0.0,)))
-        for t, phase in enumerate(phases[:, k].tolist()):
-            for array, values in zip(arrays, ventricular_strain(phantom, (x, y, z), phase), strict=True):
-                array[t, k, inside] = values.float().numpy()
+    inside = labels[0] == int(Label.MYO)
+    slice_points = [
+        torch.stack([p[0] for p in view.points(k, shift=tuple(artefacts.shifts[k].tolist()), offsets=(0.0,))])
+        for k in range(view.shape[0])
+    ]
+    points = torch.stack(slice_points, dim=1)[:, torch.from_numpy(inside)]
+    slice_of = np.nonzero(inside)[0]
+    values = np.zeros((3, len(labels), len(slice_of)), dtype=np.float32)
+    for t, row in enumerate(phases):
+        for phase in np.unique(row):
+            # All slices that show the same phase at once.
+            chosen = row[slice_of] == phase
+            x, y, z = points[:, torch.from_numpy(chosen)]
+            if len(x):
+                strains = ventricular_strain(phantom, (x, y, z), float(phase))
+                values[:, t, chosen] = torch.stack(strains).numpy()
+    arrays = np.full((3, *labels.shape), np.nan, dtype=np.float32)
+    arrays[:, :, inside] = values
     return Strain(*arrays)
 
 

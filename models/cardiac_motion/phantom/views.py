@@ -132,7 +132,7 @@ def long_axis_view(phantom: Phantom, options: PhantomOptions, name: ViewName) ->
     x, y, _ = heart.aorta_path[0]
     angles = {
         "4ch": heart.rv_angle + math.pi - 0.15,
-        "2ch": heart.rv_angle + math.pi / 2 + 2.7,
+        "2ch": heart.rv_angle + math.pi / 2,
         "3ch": math.atan2(y, x) + math.pi,
     }
     if name not in angles:
