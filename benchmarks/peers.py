@@ -137,8 +137,10 @@ def bspline(fixed: Image, moving: Image, spacing: Spacing) -> PeerField:
     transform.SetTransformParameterObject(registration.GetTransformParameterObject())
     transform.SetComputeDeformationField(True)
     transform.SetLogToConsole(False)
-    transform.UpdateLargestPossibleRegion()
-    values = itk.array_from_image(transform.GetOutputDeformationField())
+    with tempfile.TemporaryDirectory(prefix="bspline-") as folder:
+        transform.SetOutputDirectory(folder)  # it writes the field to the working folder otherwise
+        transform.UpdateLargestPossibleRegion()
+        values = itk.array_from_image(transform.GetOutputDeformationField())
     return PeerField(np.ascontiguousarray(values.transpose(2, 1, 0), dtype=np.float32))
 
 
