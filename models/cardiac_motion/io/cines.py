@@ -17,7 +17,7 @@ from cardiac_motion.io.images import read_image, write_image
 from cardiac_motion.io.single_file import is_nifti, stem_of
 from cardiac_motion.io.timing import frame_times, uniform_step
 
-UNIFORM_TOLERANCE = 0.02
+UNIFORM_TOLERANCE = 0.05
 """Share of the time between frames by which one may lie off even spacing and still be rounding (DICOM's trigger
 times are whole milliseconds)."""
 

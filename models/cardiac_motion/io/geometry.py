@@ -80,7 +80,8 @@ def describe_skew(affine: Affine, shape: Sequence[int]) -> str | None:
     if cosine <= SKEW_TOLERANCE:
         return None
     angle = np.degrees(np.arcsin(min(cosine, 1.0)))
+    distance = straightening(affine, shape).mm
     return (
         f"its axes are skewed by {angle:.3g} degrees, read as they stand; programs that demand right angles, as "
-        f"ITK and Slicer do, refuse it or place its corners up to {straightening(affine, shape).mm:.2g} mm elsewhere"
+        f"ITK and Slicer do, refuse it or place its corners up to {distance:.2g} mm elsewhere"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 import zlib
 from collections.abc import Iterator, Sequence
@@ -16,8 +17,8 @@ import numpy.typing as npt
 from cardiac_motion.errors import InputError
 from cardiac_motion.io.timing import Timing
 
-MAX_VOXELS = 2**29
-"""Voxels over all frames that a file may promise; 2 GiB as float32, ten times the largest cines there are."""
+MAX_VOXELS = 2**28
+"""Voxels over all frames that a file may promise: 1 GiB as float32, 50 frames of 20 slices of 512 x 512 pixels."""
 
 _MAX_DEFLATE_RATIO = 1032
 """Bytes that one byte of a deflate stream can stand for at most (zlib's technical notes)."""
@@ -56,7 +57,7 @@ def reading(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: {error}") from error
     except EOFError as error:
         raise InputError(f"{path}: ends before its data do: truncated") from error
-    except zlib.error as error:
+    except (zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path}: its compressed data are damaged ({error})") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
@@ -77,7 +78,7 @@ def read_voxels(
         is_compressed: by deflate.
 
     Raises:
-        InputError: the file holds fewer voxels than promised, or the promise is beyond `MAX_VOXELS`.
+        InputError: the file holds fewer bytes than promised, or more, or the promise is beyond `MAX_VOXELS`.
     """
     check_voxel_count(shape)
     needed = math.prod(shape) * dtype.itemsize
@@ -90,11 +91,11 @@ def read_voxels(
     while len(buffer) < needed:
         chunk = stream.read(min(_CHUNK_BYTES, needed - len(buffer)))
         if not chunk:
-            raise InputError(
-                f"its header promises {needed} bytes of voxels, but it holds {len(buffer)}: truncated"
-            )
+            held = len(buffer)
+            raise InputError(f"its header promises {needed} bytes of voxels, but it holds {held} bytes: truncated")
         buffer += chunk
-    stream.read(1)  # at the end of a compressed stream this compares its checksum
+    if stream.read(1):  # which at the end of a compressed stream compares its checksum
+        raise InputError(f"holds more than the {needed} bytes of voxels that its header promises")
     return np.frombuffer(buffer, dtype=dtype).reshape(shape)
 
 

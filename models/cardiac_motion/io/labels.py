@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from cardiac_motion.cine import Cine, check_affine
 from cardiac_motion.errors import InputError
-from cardiac_motion.io.geometry import corner_distance, straightening
+from cardiac_motion.io.geometry import corner_distance, nearest_orthonormal, straightening
 from cardiac_motion.io.images import read_image, write_image
 from cardiac_motion.labels import Label
 
@@ -20,11 +20,11 @@ CORNER_TOLERANCE = 0.1
 """Voxels by which the corners of a label map may lie off those of its image.
 
 Rounding makes up to a thousandth, half a voxel is the smallest mistake in practice. Where the image's axes are
-skewed, as far again as straightening them moves a corner is allowed, for labels that come back from ITK or Slicer;
-one voxel in all at most.
+skewed, labels that come back from ITK or Slicer lie on a straightened grid: that may be the nearest orthonormal
+one, or any other as long as no corner is more than a voxel away.
 """
 
-_LARGEST_TOLERANCE = 1.0
+_LARGEST_STRAIGHTENING = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,19 +101,28 @@ def check_labels(label_image: LabelImage, cine: Cine, *, allowed: Collection[int
         raise InputError(
             f"{label_image.name}: has {n_frames} frames; expected one, or {cine.n_frames} as the cine {cine.name}"
         )
-    distance = corner_distance(cine.affine, label_image.affine, shape)
-    limit = min(CORNER_TOLERANCE + straightening(cine.affine, shape).voxels, _LARGEST_TOLERANCE)
-    if distance.voxels > limit:
-        raise InputError(
-            f"{label_image.name}: does not lie on the voxels of the cine {cine.name}: its corners are up to "
-            f"{distance.voxels:.3g} voxels ({distance.mm:.3g} mm) away; expected at most {limit:.2g}"
-        )
+    _check_place(label_image, cine)
     found = np.flatnonzero(np.bincount(label_image.labels.ravel(), minlength=256))
     unknown = [int(value) for value in found if value not in allowed]
     if unknown:
         raise InputError(
             f"{label_image.name}: has the label values {unknown}; expected only {_described(allowed)}"
         )
+
+
+def _check_place(label_image: LabelImage, cine: Cine) -> None:
+    shape = cine.shape[1:]
+    distance = corner_distance(cine.affine, label_image.affine, shape)
+    limit = CORNER_TOLERANCE + min(straightening(cine.affine, shape).voxels, _LARGEST_STRAIGHTENING)
+    if distance.voxels <= limit:
+        return
+    straightened = (nearest_orthonormal(cine.affine, fixed) for fixed in (None, shape))
+    if any(corner_distance(grid, label_image.affine, shape).voxels <= CORNER_TOLERANCE for grid in straightened):
+        return
+    raise InputError(
+        f"{label_image.name}: does not lie on the voxels of the cine {cine.name}: its corners are up to "
+        f"{distance.voxels:.3g} voxels ({distance.mm:.3g} mm) away; expected at most {limit:.2g} voxels"
+    )
 
 
 def _described(values: Collection[int]) -> str:

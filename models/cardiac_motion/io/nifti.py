@@ -76,7 +76,8 @@ def _read(stream: ByteStream, available: int, *, is_compressed: bool) -> ImageFi
     _skip(stream, offset - position)
     left = available if is_compressed else available - offset
     values = read_voxels(stream, sizes[::-1], dtype, available=left, is_compressed=is_compressed)
-    affine, notes = _affine(header, sizes)
+    with np.errstate(invalid="ignore"):  # a damaged header may hold signalling NaN
+        affine, notes = _affine(header, sizes)
     return ImageFile(
         values=_scaled(values.reshape(-1, *sizes[2::-1]), header),
         affine=affine,
@@ -165,7 +166,7 @@ def _scaled(values: npt.NDArray[Any], header: Any) -> npt.NDArray[Any]:
 def _affine(header: Any, sizes: Sequence[int]) -> tuple[Affine, list[str]]:
     """World coordinates, and what is unusual about them."""
     shape = sizes[2::-1]
-    if int(header["pixdim"][0]) not in (-1, 1):
+    if float(header["pixdim"][0]) not in {-1.0, 1.0}:
         header["pixdim"][0] = 1  # as the standard and ITK have it
     notes: list[str] = []
     qform = _qform(header)
