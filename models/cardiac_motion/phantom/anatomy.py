@@ -128,10 +128,10 @@ class Anatomy:
         heart = self.heart
         insertion = wrap(self.theta - heart.rv_angle).abs() - heart.rv_half_angle
         thickness = heart.fat * (1 + torch.cos(self.theta - heart.fat_angle))
-        thickness = thickness + 6 * torch.exp(-(insertion / 0.22).square())
+        thickness = thickness + 5 * torch.exp(-(insertion / 0.2).square()) - 0.8
         up = ((self.z - 0.1 * heart.length) / (0.5 * heart.length)).clamp(0, 1)
-        top = self.z - heart.length - 25
-        return highest(self.r - self._surfaces[3] - thickness * up - 1, -2 - self.z, top)
+        top = self.z - heart.length - 30
+        return highest(self.r - self._surfaces[3] - thickness * up, -2 - self.z, top)
 
     def labels(self) -> Tensor:
         """Label values, uint8."""
@@ -159,9 +159,9 @@ class Anatomy:
         canvas.paint(self.lv_cavity, Tissue.LV_BLOOD)
         # Trabeculae: strands of muscle within the cavities, denser towards the wall and the apex.
         low = (1 - self.z / heart.length).clamp(0, 1)
-        strands = 1.5 + 0.9 * (-self.rv_cavity) / (3 + 9 * low) - heart.rv_trabeculae * (0.5 + low)
+        strands = 1.2 + 0.9 * (-self.rv_cavity) / (4 + 10 * low) - heart.rv_trabeculae * (0.6 + low)
         canvas.paint(highest((strands - fine) * 2, self.rv_cavity), Tissue.PAPILLARY)
-        strands = 1.2 + (-self.lv_cavity) / (1.5 + 3 * low) - heart.lv_trabeculae * (0.4 + low)
+        strands = 0.6 + (-self.lv_cavity) / (2 + 5 * low) - heart.lv_trabeculae * (0.5 + low)
         canvas.paint(highest((strands - coarse) * 2, self.lv_cavity), Tissue.PAPILLARY)
         canvas.paint(self.papillaries, Tissue.PAPILLARY)
         leaflet = (self.z - heart.length + 3 * (1 - self.r / heart.endo_radius)).abs() - 0.6

@@ -38,18 +38,24 @@ class Body:
     vena_cava: tuple[float, float, float]
     """Where the venae cavae enter the right atrium."""
 
-    def _ellipse(self, right: Tensor, anterior: Tensor, inset: float) -> Tensor:
+    def _outline(self, right: Tensor, anterior: Tensor, inset: float) -> Tensor:
         a, b = self.semi_axes[0] - inset, self.semi_axes[1] - inset
-        u = ((right - self.centre[0]) / a).square() + ((anterior - self.centre[1]) / b).square()
-        return (u.sqrt() - 1) * b
+        u = ((right - self.centre[0]) / a).square()
+        v = ((anterior - self.centre[1]) / b).square()
+        # Between an ellipse and a rectangle: u^2 + v^2 + uv = 1.
+        return ((u * u + v * v + u * v).sqrt().sqrt() - 1) * b
 
     def paint(self, canvas: Canvas, right: Tensor, anterior: Tensor, superior: Tensor, fine: Tensor) -> None:
         """Paint the trunk at body points; the fine texture forms the vessels of the lungs."""
-        skin = self._ellipse(right, anterior, 0.0)
-        chest = self._ellipse(right, anterior, self.fat)
-        cavity = self._ellipse(right, anterior, self.fat + self.muscle)
+        skin = self._outline(right, anterior, 0.0)
+        # Fat is thicker at the sides and towards the belly.
+        aside = ((right - self.centre[0]) / self.semi_axes[0]).square()
+        chest = self._outline(right, anterior, self.fat)
+        padding = self.fat * (0.5 * (aside - 0.5) - 0.004 * superior + 0.3 * torch.sin(0.03 * superior))
+        muscle = chest + padding.clamp(-0.6 * self.fat, self.fat)
+        cavity = self._outline(right, anterior, self.fat + self.muscle)
         canvas.paint(skin, Tissue.FAT)
-        canvas.paint(chest, Tissue.SKELETAL_MUSCLE)
+        canvas.paint(muscle, Tissue.SKELETAL_MUSCLE)
         wave = torch.sin(superior * (2 * math.pi / self.rib_spacing) + self.rib_phase + 0.012 * anterior)
         ring = highest(chest + 3, -cavity + 2, (0.35 - wave) * 5)
         canvas.paint(ring, Tissue.BONE)
@@ -57,10 +63,13 @@ class Body:
         canvas.paint(highest((1.9 - fine) * 2, cavity + 4), Tissue.VEIN)
         spine_r, spine_a = self.centre[0], self.centre[1] - self.semi_axes[1] + self.fat + self.muscle + 16
         # Mediastinum: what lies between the heart and the spine.
-        share = ((right * spine_r + anterior * spine_a) / (spine_r**2 + spine_a**2)).clamp(0, 1)
-        between = ((right - share * spine_r).square() + (anterior - share * spine_a).square()).sqrt() - 26
+        start_r, start_a = 0.75 * spine_r, -10.0
+        along_r, along_a = spine_r - start_r, spine_a - start_a
+        share = (right - start_r) * along_r + (anterior - start_a) * along_a
+        share = (share / (along_r**2 + along_a**2)).clamp(0, 1)
+        between = torch.hypot(right - start_r - share * along_r, anterior - start_a - share * along_a) - 24
         canvas.paint(highest(between, cavity), Tissue.MEDIASTINUM)
-        self._paint_abdomen(canvas, right, anterior, superior, cavity)
+        self._paint_abdomen(canvas, right, anterior, superior, cavity, fine)
         spine = torch.hypot(right - spine_r, anterior - spine_a)
         disc = (torch.sin(superior * (math.pi / 17)).abs() - 0.25) * 5
         canvas.paint(spine - 20, Tissue.SKELETAL_MUSCLE)
@@ -73,7 +82,7 @@ class Body:
         canvas.paint(aorta, Tissue.ARTERY)
 
     def _paint_abdomen(
-        self, canvas: Canvas, right: Tensor, anterior: Tensor, superior: Tensor, cavity: Tensor
+        self, canvas: Canvas, right: Tensor, anterior: Tensor, superior: Tensor, cavity: Tensor, fine: Tensor
     ) -> None:
         a, b = self.semi_axes
         across = (right - self.centre[0]) / a
@@ -81,8 +90,11 @@ class Body:
         surface = self.diaphragm + self.dome * (1 - u) + 14 * torch.tanh(2.5 * across)
         below = highest((superior - surface) * 0.8, cavity)
         canvas.paint(highest(below - 2, cavity), Tissue.SKELETAL_MUSCLE)
-        canvas.paint(below, Tissue.MEDIASTINUM)
-        canvas.paint(highest(below, self.liver_edge - right + 0.3 * anterior), Tissue.LIVER)
+        canvas.paint(below, Tissue.EPICARDIAL_FAT)
+        spleen = torch.hypot((right + 95) / 1.6, anterior + 55) - 38
+        liver = torch.minimum(self.liver_edge - right + 0.3 * anterior, spleen)
+        canvas.paint(highest(below, liver), Tissue.LIVER)
+        canvas.paint(highest(below + 6, liver + 6, (2.0 - fine) * 2), Tissue.VEIN)
         x, y, z = self.stomach
         stomach = ((right - x).square() + (anterior - y).square() + (superior - z).square()).sqrt()
         content = highest(stomach - self.stomach_radius, below + 2)

@@ -77,8 +77,8 @@ class Heart:
     @property
     def aorta_path(self) -> tuple[Point, Point, Point]:
         """Centre line of the root of the aorta and its ascending part."""
-        x, y = -0.30 * self.endo_radius, -0.52 * self.endo_radius
-        return (x, y, self.length), (x - 10, y - 2, self.length + 35), (x - 8, y + 6, self.length + 80)
+        x, y = -0.30 * self.endo_radius, -0.75 * self.endo_radius
+        return (x, y, self.length), (x - 9, y - 4, self.length + 35), (x - 6, y + 4, self.length + 80)
 
     @property
     def pulmonary_path(self) -> tuple[Point, Point]:
@@ -162,16 +162,16 @@ def draw_heart(rng: np.random.Generator) -> Heart:
         rvot_height=float(rng.uniform(14, 22)),
         rv_trabeculae=float(rng.uniform(0.4, 1.0)),
         lv_trabeculae=float(rng.uniform(0.3, 1.0)),
-        la_radii=(25 * la, 20 * la, 25 * la),
-        la_centre=(float(rng.uniform(-2, 4)), float(rng.uniform(9, 13)), length + 21 * la),
-        ra_radii=(19 * ra, 22 * ra, 24 * ra),
-        ra_centre=(-base - 8 * ra, float(rng.uniform(12, 18)), length + 17 * ra),
+        la_radii=(29 * la, 24 * la, 25 * la),
+        la_centre=(float(rng.uniform(-1, 5)), float(rng.uniform(9, 13)), length + 20 * la),
+        ra_radii=(24 * ra, 28 * ra, 25 * ra),
+        ra_centre=(-base - 8 * ra, float(rng.uniform(8, 14)), length + 16 * ra),
         aorta_radius=float(rng.uniform(11, 14)),
         pulmonary_radius=float(rng.uniform(10, 13)),
         papillary_angles=(float(rng.uniform(-0.9, -0.5)), float(rng.uniform(1.3, 1.9))),
-        papillary_radius=float(rng.uniform(3.2, 4.8)),
+        papillary_radius=float(rng.uniform(3.8, 6.0)),
         papillary_heights=(length * float(rng.uniform(0.22, 0.30)), length * float(rng.uniform(0.58, 0.70))),
         papillary_offset=float(rng.uniform(0.64, 0.74)),
-        fat=float(rng.uniform(1.5, 4.5)),
+        fat=float(rng.uniform(0.5, 3.0)),
         fat_angle=float(rng.uniform(-math.pi, math.pi)),
     )

@@ -137,7 +137,7 @@ def _look(
     phantom.body.paint(canvas, *body, fine)
     anatomy = Anatomy(phantom.heart, x, y, z)
     anatomy.paint(canvas, coarse, fine)
-    signal = canvas.signal + canvas.amplitude * (0.6 * coarse + 0.8 * fine)
+    signal = canvas.signal + canvas.amplitude * (0.85 * coarse + 0.5 * fine)
     if flow is not None and at is not None:
         signal = signal * (1 + canvas.blood * flow.change(phantom, at, phase))
     labels = Anatomy(phantom.heart, x[middle], y[middle], z[middle]).labels()

@@ -57,17 +57,17 @@ _BSSFP: dict[Tissue, tuple[float, float]] = {
 
 # Amplitude of the texture relative to the tissue's own signal.
 _TEXTURE: dict[Tissue, float] = {
-    Tissue.FAT: 0.15,
+    Tissue.FAT: 0.08,
     Tissue.SKELETAL_MUSCLE: 0.30,
     Tissue.LUNG: 0.8,
-    Tissue.MEDIASTINUM: 0.5,
+    Tissue.MEDIASTINUM: 0.35,
     Tissue.LIVER: 0.15,
     Tissue.STOMACH: 0.3,
     Tissue.BONE: 0.2,
-    Tissue.EPICARDIAL_FAT: 0.35,
+    Tissue.EPICARDIAL_FAT: 0.25,
     Tissue.MYOCARDIUM: 0.22,
     Tissue.PAPILLARY: 0.15,
-    Tissue.LV_BLOOD: 0.05,
+    Tissue.LV_BLOOD: 0.06,
     Tissue.RV_BLOOD: 0.06,
     Tissue.LA_BLOOD: 0.06,
     Tissue.RA_BLOOD: 0.06,
