@@ -376,6 +376,9 @@ def test_huber_smoothness_by_hand() -> None:
     # At the corner both differences are (3, 4), everywhere else there are none.
     expected = (math.sqrt(0.01 + 50) + 3 * 0.1) / 4
     assert float(losses.huber_smoothness(field)) == pytest.approx(expected)
+    # With voxels of 2 mm x 1 mm the displacement is (6, 4) mm and changes over 2 mm along y, over 1 mm along x.
+    in_mm = (math.sqrt(0.01 + 52 / 4 + 52) + 3 * 0.1) / 4
+    assert float(losses.huber_smoothness(field, (2.0, 1.0))) == pytest.approx(in_mm)
 
 
 def test_huber_smoothness_grows_linearly_where_the_gradient_is_large() -> None:

@@ -150,11 +150,8 @@ def test_temporal_gradient_by_hand() -> None:
     assert temporal_gradient(flat) == pytest.approx(math.sqrt(2) / 2)
 
 
-@pytest.mark.parametrize("shape", [(1, 3, 2, 5, 6), (3, 2, 5, 6), (4, 2, 2, 5, 6), (5, 6)])
+@pytest.mark.parametrize("shape", [(1, 3, 2, 5, 6), (1, 2, 5, 6), (4, 2, 2, 5, 6), (5, 6)])
 def test_temporal_gradient_needs_a_sequence_of_fields(shape: tuple[int, ...]) -> None:
-    if shape == (3, 2, 5, 6):  # three fields of a plane are fine
-        assert temporal_gradient(zeros(*shape)) == 0
-        return
     with pytest.raises(InputError, match="with T >= 2, got"):
         temporal_gradient(zeros(*shape))
 
@@ -192,21 +189,16 @@ def test_inverse_consistency_error_by_hand() -> None:
 
 
 def test_inverse_consistency_error_leaves_out_what_moves_out_of_the_grid() -> None:
-    forward, backward = zeros(2, 10, 10), zeros(2, 10, 10)
-    forward[0, 8:] = 5.0  # out of the image, where nothing is known
-    forward[0, 4] = backward[0, 7] = 0.4
-    result = inverse_consistency_error(forward, backward, (1.0, 1.0))
-    # Each of the two rows of 10 is off by 0.4, once on the way out from itself and once on the way back ...
-    assert result.largest_mm <= 5.0
-    inside_forward = 8 * 10
-    mask = np.zeros((10, 10), dtype=np.bool_)
-    mask[8:] = True
-    outside = inverse_consistency_error(forward, zeros(2, 10, 10), (1.0, 1.0), mask)
-    # ... and of the rows that leave, only the second direction, from the field that stands still, is left.
-    assert outside.mean_mm == pytest.approx(5.0)
-    whole = inverse_consistency_error(forward, zeros(2, 10, 10), (1.0, 1.0))
-    expected = (10 * 0.4 + (10 * 0.4 + 20 * 5.0)) / (inside_forward + 100)
-    assert whole.mean_mm == pytest.approx(expected, rel=1e-5)
+    forward, still = zeros(2, 10, 10), zeros(2, 10, 10)
+    forward[0, 8:] = 5.0  # two rows go out of the image, where nothing is known
+    forward[0, 4] = 0.4
+    whole = inverse_consistency_error(forward, still, (1.0, 1.0))
+    # First forward: 8 rows stay inside, one of them off by 0.4. First the field that stands still: all 10 rows,
+    # off by what comes after it.
+    assert whole.mean_mm == pytest.approx((10 * 0.4 + (10 * 0.4 + 20 * 5.0)) / (80 + 100), rel=1e-5)
+    leaving = np.zeros((10, 10), dtype=np.bool_)
+    leaving[8:] = True
+    assert inverse_consistency_error(forward, still, (1.0, 1.0), leaving).mean_mm == pytest.approx(5.0)
 
 
 def test_inverse_consistency_error_of_a_numerical_inverse_is_small() -> None:
@@ -217,7 +209,7 @@ def test_inverse_consistency_error_of_a_numerical_inverse_is_small() -> None:
     assert result.mean_voxels < 0.02
     assert result.mean_mm < result.largest_mm
     identity = inverse_consistency_error(motion, np.zeros_like(motion), SPACING)
-    assert result.mean_mm < 0.02 * identity.mean_mm
+    assert result.mean_mm < 0.04 * identity.mean_mm  # what linear interpolation of the inverse leaves
 
 
 def test_a_single_slice_is_not_lost_to_rounding() -> None:
