@@ -113,7 +113,8 @@ def check_labels(label_image: LabelImage, cine: Cine, *, allowed: Collection[int
 def _check_place(label_image: LabelImage, cine: Cine) -> None:
     shape = cine.shape[1:]
     distance = corner_distance(cine.affine, label_image.affine, shape)
-    limit = CORNER_TOLERANCE + min(straightening(cine.affine, shape).voxels, _LARGEST_STRAIGHTENING)
+    # The nearest orthonormal grid shares the angle between two axes; other ways turn one axis by all of it.
+    limit = CORNER_TOLERANCE + min(2 * straightening(cine.affine, shape).voxels, _LARGEST_STRAIGHTENING)
     if distance.voxels <= limit:
         return
     straightened = (nearest_orthonormal(cine.affine, fixed) for fixed in (None, shape))

@@ -45,8 +45,9 @@ def unit_from_name(name: str) -> str | None:
 def frame_times(timing: Timing | None, n_frames: int) -> tuple[npt.NDArray[np.float64], str | None]:
     """Times in seconds after the first frame, and a sentence about what had to be guessed (None: nothing).
 
-    The file's unit is believed if it gives a plausible frame time, see `PLAUSIBLE_FRAME_SECONDS`; else seconds,
-    milliseconds and microseconds are tried in turn; else the frames are spread over `DEFAULT_CYCLE_SECONDS`.
+    The number is taken in the unit, of s, ms and us, that makes it a plausible time between frames, see
+    `PLAUSIBLE_FRAME_SECONDS`: the file's own unit, if it names one that fits. If none does, the frames are spread
+    over `DEFAULT_CYCLE_SECONDS`.
     """
     default = np.arange(n_frames) * (DEFAULT_CYCLE_SECONDS / n_frames)
     spread = f"the {n_frames} frames are spread over a cycle of {DEFAULT_CYCLE_SECONDS:g} s"
@@ -55,7 +56,7 @@ def frame_times(timing: Timing | None, n_frames: int) -> tuple[npt.NDArray[np.fl
     values = np.array(timing.values, dtype=np.float64)
     step = float(values[-1] - values[0]) / max(n_frames - 1, 1)
     said = f"{step:.4g} {timing.unit}" if timing.unit else f"{step:.4g} without a unit"
-    unit = _plausible_unit(step, timing.unit)
+    unit = _plausible_unit(step)
     if unit is None:
         return default, f"its time between frames, {said}, is not plausible; {spread}"
     seconds = (values - values[0]) * UNIT_SECONDS[unit]
@@ -65,10 +66,10 @@ def frame_times(timing: Timing | None, n_frames: int) -> tuple[npt.NDArray[np.fl
     )
 
 
-def _plausible_unit(step: float, declared: str | None) -> str | None:
+def _plausible_unit(step: float) -> str | None:
+    """The unit that makes a plausible time between frames; no number is plausible in two of them."""
     shortest, longest = PLAUSIBLE_FRAME_SECONDS
-    candidates = ([declared] if declared else []) + list(UNIT_SECONDS)
-    return next((unit for unit in candidates if shortest <= step * UNIT_SECONDS[unit] <= longest), None)
+    return next((unit for unit, seconds in UNIT_SECONDS.items() if shortest <= step * seconds <= longest), None)
 
 
 def uniform_step(times: Sequence[float] | npt.NDArray[np.float64]) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from cardiac_motion.io import (
     CORNER_TOLERANCE,
     LabelImage,
     check_labels,
+    corner_distance,
     nearest_orthonormal,
     read_labels,
     write_labels,
@@ -142,6 +143,28 @@ def test_the_straightened_grid_of_a_skewed_cine(make_cine: MakeCine, shear: floa
     straight[:3, 3] += 1.2 * straight[:3, 0]
     with pytest.raises(InputError, match="does not lie on the voxels"):
         check_labels(labels_for(cine, affine=straight), cine)
+
+
+def gram_schmidt(affine: Affine) -> Affine:
+    """Straightened as other programs do it: the first axis kept."""
+    straight = affine.copy()
+    q, r = np.linalg.qr(affine[:3, :3])
+    straight[:3, :3] = q * np.sign(np.diag(r)) * np.linalg.norm(affine[:3, :3], axis=0)
+    return straight
+
+
+@pytest.mark.parametrize(("shear", "fits"), [(0.005, True), (0.2, False)])
+def test_a_grid_straightened_in_another_way_fits_if_it_is_near(
+    make_cine: MakeCine, shear: float, fits: bool
+) -> None:
+    cine = make_cine((2, 8, 40, 40), shear=shear)
+    labels = labels_for(cine, affine=gram_schmidt(cine.affine))
+    if fits:
+        assert corner_distance(cine.affine, labels.affine, cine.shape[1:]).voxels > CORNER_TOLERANCE
+        check_labels(labels, cine)
+    else:
+        with pytest.raises(InputError, match=r"expected at most 1\.1 voxels"):
+            check_labels(labels, cine)
 
 
 def test_a_cine_with_right_angles_has_no_straightened_grid(
