@@ -1,0 +1,1 @@
+"""Recursive diffeomorphic registration: training-free, from scratch for every pair of images."""
