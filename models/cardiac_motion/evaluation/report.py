@@ -1,0 +1,199 @@
+"""The report of an evaluation: Markdown to read, CSV and JSON to go on with."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cardiac_motion.atomic import atomic_path
+from cardiac_motion.evaluation import tables
+from cardiac_motion.evaluation.results import MEASURES, CaseResult
+
+_DEFINITIONS = """\
+Labels of the source frame (ED) are carried to the target frame and scored there. *unregistered* takes them as they
+are. Values are mean ± standard deviation over cases; n counts cases. A value that is not defined, such as a
+distance to an empty mask, is left out and the number of the others is given. *mean* is the mean over a case's
+structures, then over cases. Image measures and SD log J are taken in the box of all labels with a margin of 20 mm,
+on intensities scaled to 0 to 1; folds by one-sided corner Jacobians on the whole grid."""
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationReport:
+    """All that was measured.
+
+    Attributes:
+        cases: in the order of their names.
+        without_labels: names of images that were left out because no labels belong to them.
+    """
+
+    cases: tuple[CaseResult, ...]
+    without_labels: tuple[str, ...] = ()
+
+    def markdown(self, figures: Sequence[str] = ()) -> str:
+        """The tables, each figure with the unregistered value beside it.
+
+        Args:
+            figures: paths of figures relative to the file, to be shown at the end.
+        """
+        cases = self.cases
+        parts = ["# Evaluation", _DEFINITIONS, "## Cases", tables.case_table(cases)]
+        if self.without_labels:
+            parts.append("Without labels and left out: " + ", ".join(self.without_labels))
+        parts += self._scores(cases, "ED → ES", all_frames=False)
+        parts += ["### Ejection fraction", tables.ejection_table(cases)]
+        if films := [case for case in cases if len(case.targets) > 1]:
+            parts += self._scores(films, "ED → all labelled frames, cines only", all_frames=True)
+        if any(not case.is_pair for case in cases):
+            title = "### Temporal gradient of the displacement, mm per frame"
+            parts += [title, tables.gradient_table(cases)]
+        parts += [
+            "## Differences between methods",
+            "Two-sided tests of the cases' means over their structures, ED → ES, each case once; not corrected "
+            "for the number of comparisons. Nothing can be said with fewer than two cases, and little with fewer "
+            "than six: Wilcoxon's p cannot be below 0.05 then.",
+            tables.significance_table(cases),
+            "## Time",
+            tables.time_table(cases),
+        ]
+        if figures:
+            parts += ["## Figures", *(f"![{Path(name).stem}]({name})" for name in figures)]
+        return "\n\n".join(parts) + "\n"
+
+    @staticmethod
+    def _scores(cases: Sequence[CaseResult], title: str, *, all_frames: bool) -> list[str]:
+        parts = [f"## {title}"]
+        for measure, (name, _) in MEASURES.items():
+            parts += [f"### {name}", tables.structure_table(cases, measure, all_frames=all_frames)]
+        return [*parts, "### Images and fields", tables.image_table(cases, all_frames=all_frames)]
+
+    def structure_rows(self) -> list[dict[str, Any]]:
+        """One row for each case, method, target frame and structure."""
+        return [
+            {
+                **_where(case, method, frame),
+                "structure": structure.name,
+                **asdict(score),
+            }
+            for case in self.cases
+            for method, result in case.methods.items()
+            for frame, scores in result.structures.items()
+            for structure, score in scores.items()
+        ]
+
+    def field_rows(self) -> list[dict[str, Any]]:
+        """One row for each case, method and target frame."""
+        nothing = {"folds": math.nan, "folded_voxels": math.nan, "sd_log_jacobian": math.nan}
+        return [
+            {
+                **_where(case, method, frame),
+                **asdict(image),
+                **(asdict(result.motion_fields[frame]) if frame in result.motion_fields else nothing),
+                "seconds_per_case": result.seconds,
+            }
+            for case in self.cases
+            for method, result in case.methods.items()
+            for frame, image in result.images.items()
+        ]
+
+    def ejection_rows(self) -> list[dict[str, Any]]:
+        """One row for each case, method and ventricle, in percent."""
+        return [
+            {"case": case.name, "method": method, "ventricle": ventricle.name, **asdict(ejection)}
+            for case in self.cases
+            for method, result in case.methods.items()
+            for ventricle, ejection in result.ejection.items()
+        ]
+
+    def gradient_rows(self) -> list[dict[str, Any]]:
+        """One row for each cine, model and structure, mm per frame."""
+        return [
+            {"case": case.name, "method": method, "structure": structure.name, "temporal_gradient": gradient}
+            for case in self.cases
+            for method, result in case.methods.items()
+            for structure, gradient in result.temporal_gradient.items()
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything in plain values; what is not defined is None."""
+        finite: dict[str, Any] = _finite(
+            {
+                "cases": [
+                    {
+                        "name": case.name,
+                        "kind": "pair" if case.is_pair else "cine",
+                        "source": case.source,
+                        "es": case.es,
+                        "targets": list(case.targets),
+                        "structures": [s.name for s in case.structures],
+                    }
+                    for case in self.cases
+                ],
+                "without_labels": list(self.without_labels),
+                "structures": self.structure_rows(),
+                "fields": self.field_rows(),
+                "ejection": self.ejection_rows(),
+                "temporal_gradient": self.gradient_rows(),
+            }
+        )
+        return finite
+
+    def write(self, output: Path, *, figures: Sequence[str] = ()) -> None:
+        """Write all files into a folder that exists, each whole or not at all.
+
+        Args:
+            output: the folder.
+            figures: paths of figures relative to it.
+
+        Raises:
+            InputError: a file cannot be written.
+        """
+        texts = {
+            "structures.csv": _csv(self.structure_rows()),
+            "fields.csv": _csv(self.field_rows()),
+            "report.json": json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n",
+            "summary.md": self.markdown(figures),
+        }
+        if gradients := self.gradient_rows():
+            texts["temporal_gradient.csv"] = _csv(gradients)
+        if ejections := self.ejection_rows():
+            texts["ejection.csv"] = _csv(ejections)
+        for name, text in texts.items():
+            with atomic_path(output / name) as temporary:
+                temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def _where(case: CaseResult, method: str, frame: int) -> dict[str, Any]:
+    return {
+        "case": case.name,
+        "method": method,
+        "source": case.source,
+        "frame": frame,
+        "is_es": frame == case.es,
+    }
+
+
+def _csv(rows: Iterable[dict[str, Any]]) -> str:
+    """At least one row, with one heading; what is not defined is empty."""
+    rows = list(rows)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        empty = (name for name, value in row.items() if isinstance(value, float) and math.isnan(value))
+        writer.writerow({**row, **dict.fromkeys(empty, "")})
+    return text.getvalue()
+
+
+def _finite(value: Any) -> Any:
+    """The value with NaN as None throughout."""
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
