@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +15,8 @@ from cardiac_motion.errors import InputError
 from cardiac_motion.labels import Label
 from cardiac_motion.motion import Motion
 
+FloatArray = npt.NDArray[np.floating[Any]]
 LabelArray = npt.NDArray[np.uint8]
-
-_MARGIN = 3
-"""Pixels around what labels can reach, for the two directions of a motion may differ a little."""
 
 
 @dataclass(frozen=True)
@@ -65,24 +65,6 @@ class Box:
     start: tuple[int, int, int]
     stop: tuple[int, int, int]
 
-    @classmethod
-    def reached(cls, key: KeyFrame, frame: int, motion: Motion, cap_mm: float) -> Box:
-        """All that labels of a frame, and the distances around them, can reach in any frame."""
-        shape = np.array(motion.shape[1:])
-        first, last = key.first.copy(), key.last.copy()
-        if not motion.is_in_plane:
-            first[0], last[0] = 0, shape[0] - 1
-        cap = np.array([0, *(math.ceil(cap_mm / s) + 1 for s in motion.spacing[1:])])
-        margin = np.array([0, _MARGIN, _MARGIN])
-        lowest, highest = first - cap, last + cap
-        # Everything in a box moves at least as far as its least displacement and at most as far as its largest.
-        first, last = _pushed(first, last, motion.to_reference[frame], motion.spacing)
-        for displacement in motion.from_reference:
-            low, high = _pushed(first, last, displacement, motion.spacing)
-            lowest, highest = np.minimum(lowest, low - margin), np.maximum(highest, high + margin)
-        start, stop = np.maximum(lowest, 0).tolist(), np.minimum(highest + 1, shape).tolist()
-        return cls((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
-
     @property
     def slices(self) -> tuple[slice, slice, slice]:
         """To cut the box out of an array (Z, Y, X)."""
@@ -101,33 +83,61 @@ class Box:
         z1, y1, x1 = map(max, self.stop, other.stop)
         return Box((z, y, x), (z1, y1, x1))
 
-    def dilated(self, pixels: int, shape: tuple[int, ...]) -> Box:
-        """Larger by so many pixels in-plane, within a grid (Z, Y, X)."""
-        y, x = (max(0, a - pixels) for a in self.start[1:])
-        y1, x1 = (min(n, b + pixels) for n, b in zip(shape[1:], self.stop[1:], strict=True))
-        return Box((self.start[0], y, x), (self.stop[0], y1, x1))
 
-    def is_touched(self, labels: LabelArray, shape: tuple[int, ...]) -> bool:
-        """Whether labels (Z, Y, X) of the box reach an in-plane edge of it that is none of the grid's."""
-        sides = [
-            (self.start[1] > 0, labels[:, 0]),
-            (self.stop[1] < shape[1], labels[:, -1]),
-            (self.start[2] > 0, labels[:, :, 0]),
-            (self.stop[2] < shape[2], labels[:, :, -1]),
-        ]
-        return any(inner and edge.any() for inner, edge in sides)
+class Reach:
+    """Which part of the grid the labels of a key frame can reach through a motion, in any frame.
+
+    For each row and each column of each frame, the least and the largest place that any of its points comes from
+    are looked up once. A row or column whose places all lie off the labels cannot hold any; so what is found is
+    never too small, and about as large as the labels and the motion around them.
+
+    Args:
+        motion: of the cine.
+    """
+
+    def __init__(self, motion: Motion) -> None:
+        self._motion = motion
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            self._sources = list(pool.map(self._extremes, motion.to_reference))
+
+    def __call__(self, key: KeyFrame, frame: int, margin_mm: float) -> Box:
+        """A box that holds all that the labels can reach, and so much in-plane around them in their own frame."""
+        motion = self._motion
+        onwards = self._extremes(motion.from_reference[frame]) if frame != motion.reference else None
+        start, stop = [int(key.first[0])], [int(key.last[0]) + 1]
+        if not motion.is_in_plane:
+            start, stop = [0], [motion.shape[1]]
+        for i, (size, spacing) in enumerate(zip(motion.shape[2:], motion.spacing[1:], strict=True)):
+            labels = (int(key.first[1 + i]), int(key.last[1 + i]))
+            margin = math.ceil(margin_mm / spacing) + 1
+            found = [max(0, labels[0] - margin), min(size - 1, labels[1] + margin)]
+            at_reference = _leading_into(labels, *onwards[i]) if onwards is not None else labels
+            if at_reference is not None:
+                for source in self._sources:
+                    reached = _leading_into(at_reference, *source[i])
+                    if reached is not None:
+                        found = [min(found[0], reached[0]), max(found[1], reached[1])]
+            start.append(found[0])
+            stop.append(found[1] + 1)
+        return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+
+    def _extremes(self, displacement: npt.NDArray[np.float32]) -> list[tuple[FloatArray, FloatArray]]:
+        """For y and x, per row or column, the least and the largest place that its points are sent to, voxels."""
+        found = []
+        for component, others, spacing in (
+            (1, (0, 2), self._motion.spacing[1]),
+            (2, (0, 1), self._motion.spacing[2]),
+        ):
+            moved = displacement[component]
+            rows = np.arange(displacement.shape[component + 1])
+            found.append((rows + moved.min(axis=others) / spacing, rows + moved.max(axis=others) / spacing))
+        return found
 
 
-def _pushed(
-    first: npt.NDArray[np.int64],
-    last: npt.NDArray[np.int64],
-    displacement: npt.NDArray[np.float32],
-    spacing: tuple[float, ...],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """A box moved by the least and the largest displacement in it, within the grid."""
-    inside = tuple(slice(a, b + 1) for a, b in zip(first, last, strict=True))
-    part = displacement[(slice(None), *inside)]
-    low = np.floor(first + part.min(axis=(1, 2, 3)) / spacing).astype(np.int64)
-    high = np.ceil(last + part.max(axis=(1, 2, 3)) / spacing).astype(np.int64)
-    end = np.array(displacement.shape[1:]) - 1
-    return np.clip(low, 0, end), np.clip(high, 0, end)
+def _leading_into(target: tuple[int, int], least: FloatArray, largest: FloatArray) -> tuple[int, int] | None:
+    """First and last row that has points in the target rows, by the extremes of where its points are sent."""
+    # A pixel counts, by interpolation, up to its neighbours; one on the border for all that lies beyond.
+    low = -np.inf if target[0] == 0 else target[0] - 1
+    high = np.inf if target[1] == len(least) - 1 else target[1] + 1
+    rows = np.flatnonzero((least <= high) & (largest >= low))
+    return (int(rows[0]), int(rows[-1])) if rows.size else None

@@ -11,13 +11,14 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from cardiac_motion.errors import InputError
-from cardiac_motion.key_frames import Box, KeyFrame
+from cardiac_motion.key_frames import Box, KeyFrame, Reach
 from cardiac_motion.motion import Motion
 from cardiac_motion.plane_sampling import normalised, sample_each
 from cardiac_motion.structure_distances import NestedRegions
@@ -27,9 +28,6 @@ LabelArray = npt.NDArray[np.uint8]
 
 _WORKERS = min(8, os.cpu_count() or 1)
 """Frames done at a time."""
-
-_GROWTH = 16
-"""Pixels by which the region of work grows where labels reach its edge all the same."""
 
 
 def propagate(motion: Motion, key_frames: Mapping[int, npt.NDArray[Any]], *, cap_mm: float = 10.0) -> LabelArray:
@@ -72,6 +70,7 @@ class Propagator:
         self._labels: LabelArray = np.zeros(motion.shape, dtype=np.uint8)
         self._labels.setflags(write=False)
         self._regions = NestedRegions(())
+        self._reach = Reach(motion)
         self._box: Box | None = None
         # All three depend on the box and are dropped when it grows. A pair is (key frame, frame).
         self._distances: dict[int, FloatArray] = {}
@@ -137,9 +136,7 @@ class Propagator:
             stale = list(range(self.motion.n_frames))
             labels[:] = 0
         else:
-            growth = 0
-            while not self._fill(labels, stale, self._grow_box(growth)):
-                growth = _GROWTH
+            self._fill(labels, stale, self._grown_box())
         labels.setflags(write=False)
         self._labels = labels
         return tuple(stale)
@@ -161,24 +158,22 @@ class Propagator:
             if pair not in needed:
                 del self._grids[pair]
 
-    def _grow_box(self, growth: int = 0) -> Box:
-        """Make the region of work hold everything that the key frames' labels can reach."""
-        box = self._box
-        for frame, key in self._keys.items():
-            if frame not in self._distances:
-                reach = Box.reached(key, frame, self.motion, self.cap_mm)
-                box = reach if box is None else box.union(reach)
-        if box is None:
-            raise RuntimeError("there is no box without key frames")
-        box = box.dilated(growth, self.motion.shape[1:])
+    def _grown_box(self) -> Box:
+        """The region of work, made to hold everything that the key frames' labels can reach."""
+        reached = [
+            self._reach(key, frame, self.cap_mm)
+            for frame, key in self._keys.items()
+            if frame not in self._distances
+        ]
+        box = reduce(Box.union, reached, self._box) if self._box is not None else reduce(Box.union, reached)
         if box != self._box:
             self._box = box
             for cache in (self._distances, self._grids, self._warped):
                 cache.clear()
         return box
 
-    def _fill(self, labels: LabelArray, frames: Iterable[int], box: Box) -> bool:
-        """Write the labels of these frames; False where they reach an edge of the box that can still grow."""
+    def _fill(self, labels: LabelArray, frames: Iterable[int], box: Box) -> None:
+        """Write the labels of these frames."""
         keys = {key for t in frames for key in self._blends[t] if key != t}
         onwards = {}
         for key in keys - set(self._distances):
@@ -188,17 +183,16 @@ class Propagator:
             whole = slice(None) if not self.motion.is_in_plane else box.slices[0]
             onwards[key] = _each(self.motion.from_reference[key][:, whole], in_plane=self.motion.is_in_plane)
 
-        def fill(t: int) -> bool:
+        def fill(t: int) -> None:
             if t in self._keys:
                 labels[t] = self._keys[t].labels
-                return True
-            found = self._regions.assign(self._blended(t, box, onwards))
+                return
             labels[t] = 0
-            labels[t][box.slices] = found
-            return not box.is_touched(found, self.motion.shape[1:])
+            labels[t][box.slices] = self._regions.assign(self._blended(t, box, onwards))
 
         with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
-            return all(pool.map(fill, frames))
+            for _ in pool.map(fill, frames):
+                pass
 
     def _blended(self, t: int, box: Box, onwards: Mapping[int, FloatArray]) -> FloatArray:
         """Distances (Z, C, Y, X) at a frame, in the box."""

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 
 from cardiac_motion.cine import check_affine
 from cardiac_motion.errors import InputError
@@ -131,7 +132,7 @@ def _read_nifti(path: Path) -> VectorImage:
                 f"{_NIFTI_VECTOR} (vector)"
             )
         values = np.asarray(image.dataobj, dtype=np.float32)
-    except (ImageFileError, HeaderDataError, ValueError) as error:
+    except (ImageFileError, HeaderDataError, WrapStructError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"its header or data are damaged: {error}") from error
