@@ -7,12 +7,15 @@ A method is ``method(fixed, moving, spacing) -> StackFields``: two stacks (Z, Y,
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+from cardiac_motion.fields import to_mm
+from cardiac_motion.registration.base import PairRegistration, with_options
+from cardiac_motion.registration.registry import motion_model
 
 from benchmarks.peers import PEERS, Peer, missing_library
 
@@ -57,26 +60,43 @@ def peer_method(peer: Peer) -> Method:
     return register
 
 
-def model_method(name: str, **options: Any) -> Method:
-    """A motion model of the registry that can register pairs of slices, all slices of a stack at once."""
-    from cardiac_motion.registration.registry import motion_model  # noqa: PLC0415 - the peers do without
+@runtime_checkable
+class _RegistersPairs(Protocol):
+    """A motion model that can register pairs of images, all at once."""
 
+    @property
+    def default_options(self) -> Any: ...
+
+    def register_pairs(
+        self, fixed: Stack, moving: Stack, *, spacing: Sequence[float], options: Any
+    ) -> PairRegistration: ...
+
+
+def model_method(name: str, **options: Any) -> Method:
+    """A motion model of the registry, with some of its options changed, on all slices of a stack at once."""
     model = motion_model(name)
+    if not isinstance(model, _RegistersPairs):
+        raise TypeError(f"the motion model {name} cannot register pairs of slices")
+    chosen = with_options(model.default_options, options)
 
     def register(fixed: Stack, moving: Stack, spacing: Spacing) -> StackFields:
         start = time.perf_counter()
-        found = model.register_pairs(fixed, moving, spacing[1:], **options)
+        found = model.register_pairs(fixed, moving, spacing=spacing[1:], options=chosen)
         seconds = (time.perf_counter() - start) / len(fixed)
-        return StackFields(field=found.to_moving, inverse=found.to_fixed, seconds=(seconds,) * len(fixed))
+        return StackFields(
+            field=to_mm(found.forward, spacing[1:]).numpy(),
+            inverse=to_mm(found.backward, spacing[1:]).numpy(),
+            seconds=(seconds,) * len(fixed),
+        )
 
     return register
 
 
 MODELS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "recursive": ("recursive", {}),
-    "recursive-fcn": ("recursive", {"network": "fcn"}),
+    "recursive-paper": ("recursive", {"parametrisation": "network"}),
 }
-"""Our own methods: name of the model in the registry, and its options."""
+"""Our own methods: name of the model in the registry, and the options that differ from its defaults."""
 
 METHODS: tuple[str, ...] = (*PEERS, *MODELS)
 

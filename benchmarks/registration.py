@@ -31,13 +31,16 @@ from benchmarks.scores import UNREGISTERED, PairScore, score
 Scores = Mapping[str, Sequence[PairScore]]
 """Of each method, one score per pair, in the order of the pairs."""
 
+SLOW_SECONDS = 10.0
+"""A method that takes longer for a slice is not repeated: noise matters little, and the run would take hours."""
+
 _STRUCTURES = (Label.RV, Label.MYO, Label.LV)
 
 
 def compare(
     pairs: Sequence[Pair], methods: Mapping[str, Method], *, repeats: int = 1
 ) -> dict[str, list[PairScore]]:
-    """Run every method on every pair; repeats only add times.
+    """Run every method on every pair; repeats only add times, and slow methods have none.
 
     Returns:
         Scores by method, "unregistered" first; the seconds of a pair are the median over the repeats, by slice.
@@ -54,6 +57,8 @@ def compare(
         for repeat in range(repeats):
             start = (number + repeat) % max(len(names), 1)
             for name in names[start:] + names[:start]:
+                if repeat and np.median(seconds[name][0]) > SLOW_SECONDS:
+                    continue
                 found[name] = methods[name](pair.fixed, pair.moving, pair.spacing)
                 seconds[name].append(found[name].seconds)
         for name in names:
