@@ -160,9 +160,9 @@ class Anatomy:
         # Trabeculae: strands of muscle within the cavities, denser towards the wall and the apex.
         low = (1 - self.z / heart.length).clamp(0, 1)
         strands = 1.2 + 0.9 * (-self.rv_cavity) / (4 + 10 * low) - heart.rv_trabeculae * (0.6 + low)
-        canvas.paint(highest((strands - fine) * 2, self.rv_cavity), Tissue.PAPILLARY)
-        strands = 0.6 + (-self.lv_cavity) / (2 + 5 * low) - heart.lv_trabeculae * (0.5 + low)
+        canvas.paint(highest((strands - 0.6 * coarse - 0.6 * fine) * 2, self.rv_cavity), Tissue.PAPILLARY)
+        strands = 0.5 + (-self.lv_cavity) / (2.2 + 5 * low) - heart.lv_trabeculae * (0.5 + low)
         canvas.paint(highest((strands - coarse) * 2, self.lv_cavity), Tissue.PAPILLARY)
-        canvas.paint(self.papillaries, Tissue.PAPILLARY)
+        canvas.paint(self.papillaries - 1.2 * coarse, Tissue.PAPILLARY)
         leaflet = (self.z - heart.length + 3 * (1 - self.r / heart.endo_radius)).abs() - 0.6
         canvas.paint(highest(leaflet, self.r - self._surfaces[0], -self.aorta), Tissue.VALVE)

@@ -70,7 +70,7 @@ def draw_artefacts(seed: int, view: View, frames: int, options: AppearanceOption
         ghost=amplitude if options.ghosting else 0.0,
         ghost_axis=axis,
         ghost_shift=distance,
-        noise=float(rng("noise").uniform(0.01, 0.035)) if options.noise else 0.0,
+        noise=float(rng("noise").uniform(0.008, 0.028)) if options.noise else 0.0,
         shifts=shifts if options.breath_hold_shifts and slices > 1 else np.zeros((slices, 2)),
         jitter=jitter if options.mistriggering else np.zeros((frames, slices)),
         scale=float(rng("scale").uniform(150, 600)),

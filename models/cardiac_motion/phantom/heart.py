@@ -134,9 +134,9 @@ def draw_heart(rng: np.random.Generator) -> Heart:
     kind = rng.choice(3, p=(0.5, 0.25, 0.25))
     scale = float(rng.uniform(0.92, 1.08))
     radius, wall = (
-        (rng.uniform(22, 26), rng.uniform(8.0, 10.0)),
-        (rng.uniform(26, 32), rng.uniform(7.5, 9.5)),
-        (rng.uniform(19, 23), rng.uniform(11.5, 15)),
+        (rng.uniform(22, 27), rng.uniform(8.0, 11.0)),
+        (rng.uniform(27, 33), rng.uniform(7.5, 10)),
+        (rng.uniform(20, 24), rng.uniform(11.5, 16)),
     )[kind]
     radius, wall = float(radius * scale), float(wall)
     length = float(rng.uniform(84, 98) * scale + (4 if kind == 1 else 0))
@@ -145,7 +145,7 @@ def draw_heart(rng: np.random.Generator) -> Heart:
     la = float(rng.uniform(0.88, 1.15))
     ra = float(rng.uniform(0.88, 1.12))
     base = radius + wall
-    rv_width = float(rng.uniform(27, 37) * scale)
+    rv_width = float(rng.uniform(28, 38) * scale)
     return Heart(
         length=length,
         endo_radius=radius,

@@ -140,5 +140,4 @@ def _look(
     signal = canvas.signal + canvas.amplitude * (0.85 * coarse + 0.5 * fine)
     if flow is not None and at is not None:
         signal = signal * (1 + canvas.blood * flow.change(phantom, at, phase))
-    labels = Anatomy(phantom.heart, x[middle], y[middle], z[middle]).labels()
-    return signal.clamp_min(0).mean(dim=0), labels
+    return signal.clamp_min(0).mean(dim=0), anatomy.labels()[middle]
