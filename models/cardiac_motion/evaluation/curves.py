@@ -54,13 +54,17 @@ def _title(name: str, values: Mapping[str, Sequence[float]]) -> str:
 
 def _grid(count: int, width: float, height: float) -> tuple[Figure, list[Any]]:
     """A figure with so many panels of this size, at most three beside each other, on one vertical scale."""
-    columns = min(count, 3)
+    columns = 2 if count == 4 else min(count, 3)
     rows = math.ceil(count / columns)
     figure = new_figure(width * columns + 0.7, height * rows + 0.3)
     axes = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
     for ax in axes[count:]:
         ax.set_axis_off()
     return figure, list(axes[:count])
+
+
+def _first_column(axes: Sequence[Any]) -> list[Any]:
+    return [ax for ax in axes if ax.get_subplotspec().is_first_col()]
 
 
 def reliability_figure(cases: Sequence[CaseResult]) -> Figure:
@@ -80,7 +84,7 @@ def reliability_figure(cases: Sequence[CaseResult]) -> Figure:
             )
         ax.set(title=title, xlabel="Dice d", xlim=(0, 1), ylim=(-0.02, 1.04))
         ax.grid(alpha=0.25)
-    for ax in axes[::3]:
+    for ax in _first_column(axes):
         ax.set_ylabel("R(d): share of cases above d")
     _legend(figure, axes[0])
     return figure
@@ -103,7 +107,7 @@ def box_figure(cases: Sequence[CaseResult], measure: str = "dice_shared") -> Fig
         ax.set_xlim(-0.6, len(names) - 0.4)
         ax.grid(axis="y", alpha=0.25)
     # The long name of the measure, broken before its second part, so that it fits beside the axis.
-    for ax in axes[::3]:
+    for ax in _first_column(axes):
         ax.set_ylabel(_broken(MEASURES[measure][0]))
     return figure
 

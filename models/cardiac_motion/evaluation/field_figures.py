@@ -25,10 +25,15 @@ def field_figure(case: Snapshot, model: str, *, title: str = "") -> Figure:
     """Six pictures of the middle slice from the source frame (ED) to the target frame (ES)."""
     found = case.models[model]
     z = case.middle_slice
-    figure = new_figure(9.6, 7.6)
-    if title:
-        figure.suptitle(title, fontsize=11)
-    axes = figure.subplots(2, 3)
+    figure = new_figure(9.6, 8.0)
+    # By hand: automatic layout does not see colour bars that lie inside the axes' own frame.
+    figure.set_layout_engine("none")
+    figure.suptitle(title, fontsize=11, y=0.985)
+    axes = figure.subplots(
+        2,
+        3,
+        gridspec_kw={"left": 0.015, "right": 0.985, "bottom": 0.08, "top": 0.92, "wspace": 0.06, "hspace": 0.28},
+    )
     show_slice(axes[0, 0], case.source_image[z], case.spacing, **case.window)
     for structure in case.structures:
         draw_outline(axes[0, 0], case.source_labels[z], structure, color=COLOURS[structure], linewidth=1.4)
@@ -53,7 +58,9 @@ def field_figure(case: Snapshot, model: str, *, title: str = "") -> Figure:
 def _bar(figure: Figure, ax: Any, shown: Any, **style: Any) -> Any:
     """A colour bar below a picture that leaves the picture its size."""
     place = ax.inset_axes((0.05, -0.09, 0.9, 0.035))
-    return figure.colorbar(shown, cax=place, orientation="horizontal", **style)
+    bar = figure.colorbar(shown, cax=place, orientation="horizontal", **style)
+    place.tick_params(labelsize=8)
+    return bar
 
 
 def _draw_grid(ax: Any, case: Snapshot, displacement: npt.NDArray[np.float32], z: int) -> None:
