@@ -26,7 +26,13 @@ from cardiac_motion.registration.recursive.objective import image_loss
 from cardiac_motion.registration.recursive.options import RecursiveOptions, ResolvedOptions
 from cardiac_motion.registration.recursive.paper import fit_network
 from cardiac_motion.registration.recursive.sequence import register_sequence
-from cardiac_motion.registration.recursive.velocity import build_pyramid, fit_pyramid, integrate
+from cardiac_motion.registration.recursive.velocity import (
+    ANY_MOTION,
+    SMALL_MOTION,
+    build_pyramid,
+    fit_pyramid,
+    integrate,
+)
 from cardiac_motion.working_grid import find_heart, normalise
 
 FloatArray = npt.NDArray[np.floating]
@@ -83,6 +89,7 @@ class RecursiveModel:
             loss=loss,
             iterations=[resolved.iterations] * resolved.levels,
             bidirectional=resolved.bidirectional,
+            regularity=SMALL_MOTION if resolved.small_motion else ANY_MOTION,
         )
         progress(1.0, "registered")
         return PairRegistration(*integrate(velocity, one.shape[1:]))

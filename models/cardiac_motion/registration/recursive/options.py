@@ -24,6 +24,8 @@ class RecursiveOptions:
         iterations: Adam steps; of the pyramid at each level of a first pair, of the network in all. Default: 30
             and 800.
         bidirectional: images compared both ways (eq. 5), or forward only (eq. 4).
+        small_motion: the frames follow each other in time: stronger regularity, for chains of registrations. Of
+            the pyramid only.
         seed: of the network's first weights.
     """
 
@@ -33,6 +35,7 @@ class RecursiveOptions:
     levels: int | None = None
     iterations: int | None = None
     bidirectional: bool = True
+    small_motion: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -50,6 +53,7 @@ class RecursiveOptions:
             levels=self.levels or (2 if network else 3),
             iterations=self.iterations or (800 if network else 30),
             bidirectional=self.bidirectional,
+            small_motion=self.small_motion,
             seed=self.seed,
         )
 
@@ -63,4 +67,5 @@ class ResolvedOptions:
     levels: int
     iterations: int
     bidirectional: bool
+    small_motion: bool
     seed: int

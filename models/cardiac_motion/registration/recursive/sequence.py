@@ -13,9 +13,16 @@ from cardiac_motion.registration.base import Progress
 from cardiac_motion.registration.recursive.layout import as_images, as_stack
 from cardiac_motion.registration.recursive.objective import image_loss
 from cardiac_motion.registration.recursive.options import ResolvedOptions
-from cardiac_motion.registration.recursive.velocity import Level, build_pyramid, fit_pyramid, integrate
+from cardiac_motion.registration.recursive.velocity import (
+    ANY_MOTION,
+    SMALL_MOTION,
+    Level,
+    build_pyramid,
+    fit_pyramid,
+    integrate,
+)
 
-FOLLOWING = 0.4
+FOLLOWING = 0.6
 """Share of a first pair's iterations that a frame needs which starts from its neighbour's velocity."""
 
 
@@ -32,7 +39,7 @@ def outward(frames: int, reference: int) -> list[tuple[int, ...]]:
 
 
 def _select(pyramid: Sequence[Level], frames: Sequence[int], per_frame: int) -> list[Level]:
-    """The images of some frames, from levels whose images go frame by frame"""
+    """The images of some frames, from levels whose images go frame by frame."""
     index = torch.cat([torch.arange(f * per_frame, (f + 1) * per_frame) for f in frames])
     return [Level(level.images[index], level.spacing) for level in pyramid]
 
@@ -78,6 +85,7 @@ def register_sequence(
             loss=loss,
             iterations=steps,
             bidirectional=options.bidirectional,
+            regularity=SMALL_MOTION if options.small_motion else ANY_MOTION,
             start=start,
         )
         for side, fields in zip(result, integrate(neighbours, shape), strict=True):

@@ -21,19 +21,38 @@ from cardiac_motion.fields import (
     smallest_corner_jacobian,
     warp,
 )
-from cardiac_motion.losses import gradient_smoothness
+from cardiac_motion.losses import displacement_magnitude, gradient_smoothness
 from cardiac_motion.registration.recursive.objective import ImageLoss
 from cardiac_motion.registration.recursive.pyramid import level_shape, shrink
 
 FINEST_VOXEL_MM = 2.75
 """In-plane voxel of the finest level; each coarser one is twice as large."""
-SIGMA_VOXELS = 2.5
-"""Of the Gaussian low-pass, in voxels of the level in-plane, the same distance in mm through it."""
-SMOOTHNESS = 0.05
-LEARNING_RATE = 0.15
-"""Of Adam, in voxels of the level, falling to a tenth by half a cosine."""
 SQUARINGS = 4
 _TAPER_MM = 11.0
+
+
+@dataclass(frozen=True)
+class Regularity:
+    """How far a velocity may go from rest and from smooth; lengths in voxels of the level, the same at every one.
+
+    Attributes:
+        sigma: of the Gaussian low-pass in-plane; through it the same distance in mm.
+        smoothness: weight of the mean squared gradient of the velocity.
+        magnitude: weight of the mean squared velocity, gamma of eq. (5).
+        learning_rate: of Adam's first step, falling to a tenth by half a cosine.
+    """
+
+    sigma: float
+    smoothness: float
+    magnitude: float
+    learning_rate: float
+
+
+ANY_MOTION = Regularity(sigma=2.5, smoothness=0.05, magnitude=0.0, learning_rate=0.15)
+"""For frames any time apart."""
+SMALL_MOTION = Regularity(sigma=3.0, smoothness=0.5, magnitude=0.5, learning_rate=0.03)
+"""For frames that follow each other. Motion of a voxel or less has to be told from noise and from flow, and the
+errors add up along a chain."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +90,9 @@ def _taper(level: Level) -> Tensor:
     return window[None]
 
 
-def _sigmas(level: Level) -> list[float]:
+def _sigmas(level: Level, sigma: float) -> list[float]:
     in_plane = level.spacing[-1]
-    return [SIGMA_VOXELS * in_plane / s for s in level.spacing]
+    return [sigma * in_plane / s for s in level.spacing]
 
 
 def fit_level(
@@ -84,7 +103,7 @@ def fit_level(
     loss: ImageLoss,
     iterations: int,
     bidirectional: bool = True,
-    learning_rate: float = LEARNING_RATE,
+    regularity: Regularity = ANY_MOTION,
 ) -> Tensor:
     """Velocity (N, D, *S) in voxels of this level that carries the moving images onto the fixed ones.
 
@@ -95,15 +114,15 @@ def fit_level(
         loss: similarity of images.
         iterations: Adam steps.
         bidirectional: compare in both directions.
-        learning_rate: of the first step, in voxels.
+        regularity: weights and step.
     """
     images = fixed.images
     n, shape = images.shape[0], images.shape[2:]
     moving_images = moving.images.expand_as(images)
-    taper, sigmas = _taper(fixed), _sigmas(fixed)
+    taper, sigmas = _taper(fixed), _sigmas(fixed, regularity.sigma)
     begin = images.new_zeros(n, len(shape), *shape) if start is None else resample(start, shape)
     raw = torch.zeros_like(begin, requires_grad=True)
-    adam = torch.optim.Adam([raw], lr=learning_rate)
+    adam = torch.optim.Adam([raw], lr=regularity.learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         adam, lambda i: 0.1 + 0.45 * (1 + math.cos(math.pi * i / iterations))
     )
@@ -113,10 +132,11 @@ def fit_level(
         velocity = gaussian_smooth(begin + raw, sigmas) * taper
         both = torch.cat([velocity, -velocity]) if bidirectional else velocity
         warped = warp(sources, exponential(both, steps=SQUARINGS))
-        total = (
-            loss(warped, targets).sum()
-            + SMOOTHNESS * gradient_smoothness(velocity, fixed.spacing, reduction="none").sum()
-        )
+        total = loss(warped, targets).sum()
+        roughness = gradient_smoothness(velocity, fixed.spacing, reduction="none").sum()
+        total = total + regularity.smoothness * roughness
+        if regularity.magnitude:
+            total = total + regularity.magnitude * displacement_magnitude(velocity, reduction="none").sum()
         adam.zero_grad()
         total.backward()
         adam.step()
@@ -131,13 +151,22 @@ def fit_pyramid(
     loss: ImageLoss,
     iterations: Sequence[int],
     bidirectional: bool = True,
+    regularity: Regularity = ANY_MOTION,
     start: Tensor | None = None,
 ) -> Tensor:
     """Velocity at the finest level, from the coarsest to the finest; see `fit_level`."""
     velocity = start
     for one, other, steps in zip(fixed, moving, iterations, strict=True):
         if steps:
-            velocity = fit_level(one, other, velocity, loss=loss, iterations=steps, bidirectional=bidirectional)
+            velocity = fit_level(
+                one,
+                other,
+                velocity,
+                loss=loss,
+                iterations=steps,
+                bidirectional=bidirectional,
+                regularity=regularity,
+            )
     if velocity is None:
         raise ValueError("expected at least one level with iterations")
     return velocity
