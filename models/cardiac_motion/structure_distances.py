@@ -62,6 +62,8 @@ class NestedRegions:
     def distances(self, labels: LabelArray, spacing: Sequence[float], cap_mm: float) -> FloatArray:
         """In-plane signed distances, negative inside: (Z, C, Y, X) float32, mm, between -cap_mm and cap_mm.
 
+        They are smoothed as `without_staircase` does, which leaves every pixel on its side of the edge.
+
         Args:
             labels: (Z, Y, X) uint8.
             spacing: (y, x) in mm.
@@ -73,7 +75,7 @@ class NestedRegions:
         for row, values in zip(chosen, members, strict=True):
             row[list(values)] = True
         for plane, distance in zip(labels, found, strict=True):
-            distance[:] = signed_distance(chosen[:, plane], spacing, cap_mm)
+            distance[:] = without_staircase(signed_distance(chosen[:, plane], spacing, cap_mm), spacing)
         return found
 
     def assign(self, distances: FloatArray) -> LabelArray:
@@ -114,6 +116,27 @@ def signed_distance(masks: npt.NDArray[np.bool_], spacing: Sequence[float], cap_
     signed = outside - inside
     signed -= np.copysign(half, signed)
     return np.clip(signed, -cap_mm, cap_mm, out=signed)
+
+
+def without_staircase(distances: FloatArray, spacing: Sequence[float]) -> FloatArray:
+    """Signed distances (N, Y, X) of masks, with most of the steps taken out that pixels cut into a smooth edge.
+
+    The kernel (1, 6, 1) / 8 has a standard deviation of half a pixel, in the finer direction; the coarser one
+    gets as much in mm. Its mean reach is less than the half pixel by which a pixel's centre is off the edge. As a
+    signed distance changes by no more than the way between two points, none changes its sign: where nothing
+    moves, the mask stays what it was, down to a single pixel.
+    """
+    for axis, step in zip((1, 2), spacing, strict=True):
+        side = np.float32((min(spacing) / step) ** 2 / 8)
+        source = np.moveaxis(distances, axis, 0)
+        smooth = source.copy(order="K")
+        if len(source) > 1:
+            change = np.diff(source, axis=0)
+            change *= side
+            smooth[:-1] += change
+            smooth[1:] -= change
+        distances = np.moveaxis(smooth, 0, axis)
+    return distances
 
 
 def capped_distance(masks: npt.NDArray[np.bool_], spacing: Sequence[float], cap_mm: float) -> FloatArray:
