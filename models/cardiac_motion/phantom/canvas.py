@@ -36,9 +36,9 @@ class Canvas:
     def paint(self, distance: Tensor, tissue: Tissue) -> None:
         """Paint a tissue where the signed distance (mm, negative inside) is below zero."""
         cover = (0.5 - distance / self.edge).clamp_(0, 1)
-        self.signal.lerp_(torch.full_like(cover, self.contrast.signal[tissue]), cover)
-        self.amplitude.lerp_(torch.full_like(cover, self.contrast.texture[tissue]), cover)
-        self.blood.lerp_(torch.full_like(cover, float(tissue in _BLOOD)), cover)
+        values = (self.contrast.signal[tissue], self.contrast.texture[tissue], float(tissue in _BLOOD))
+        for layer, value in zip((self.signal, self.amplitude, self.blood), values, strict=True):
+            layer.lerp_(layer.new_tensor(value), cover)
 
 
 def highest(first: Tensor, *others: Tensor) -> Tensor:

@@ -88,7 +88,7 @@ def training_slices(
         taken = min(PER_HEART, count - len(drawn))
         drawn.extend(_draw_slice(phantom, view, options, rng, samples) for _ in range(taken))
     columns = list(zip(*drawn, strict=True))
-    return TrainingSlices(*(np.stack(column) for column in columns))  # type: ignore[arg-type]
+    return TrainingSlices(*(np.stack(column) for column in columns))
 
 
 def _draw_slice(
