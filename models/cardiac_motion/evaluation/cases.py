@@ -116,23 +116,29 @@ class Case:
             labels=labels,
             labelled=labelled,
             source=source,
-            es=_end_systole(labels, cine.spacing, labelled, source),
+            es=end_systole_of(labels, cine.spacing, source=source),
             structures=tuple(s for s in STRUCTURES if (labels == s).any()),
             is_pair=is_pair,
         )
 
 
-def _end_systole(
-    labels: npt.NDArray[np.uint8], spacing: tuple[float, float, float], labelled: tuple[int, ...], source: int
-) -> int:
-    """The labelled frame with the smallest ventricle; of atria alone, the one whose volume differs most."""
+def end_systole_of(labels: npt.NDArray[np.uint8], spacing: tuple[float, float, float], *, source: int) -> int:
+    """The labelled frame, other than the source, with the smallest ventricle.
+
+    Without ventricles it is the one in which the first structure differs most in volume from the source.
+
+    Args:
+        labels: (T, Z, Y, X), labels on the source and on at least one more frame.
+        spacing: (z, y, x) mm.
+        source: the frame of end-diastole.
+    """
     volumes = volumes_ml(labels, spacing)
-    targets = [t for t in labelled if t != source]
+    targets = [int(t) for t in np.flatnonzero(labels.any(axis=(1, 2, 3))) if t != source]
     for ventricle in (Label.LV, Label.RV):
         if ventricle in volumes and volumes[ventricle][targets].any():
             return targets[end_systole(volumes[ventricle][targets])]
-    atrium = next(iter(volumes.values()))
-    return targets[int(np.argmax(np.abs(atrium[targets] - atrium[source])))]
+    first = next(iter(volumes.values()))
+    return targets[int(np.argmax(np.abs(first[targets] - first[source])))]
 
 
 def find_cases(folder: Path | str) -> Found:

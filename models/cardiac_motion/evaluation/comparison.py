@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cardiac_motion.analysis.volumes import cardiac_function, volumes_ml
+from cardiac_motion.analysis.volumes import Curve, ejection_fraction, volumes_ml
 from cardiac_motion.errors import InputError
-from cardiac_motion.evaluation.scores import UNREGISTERED, StructureScore, score_structure
+from cardiac_motion.evaluation.cases import end_systole_of
+from cardiac_motion.evaluation.scores import UNREGISTERED, structure_masks
 from cardiac_motion.evaluation.tables import markdown_table, number
 from cardiac_motion.labels import STRUCTURES, Label
-from cardiac_motion.metrics import mean_where_defined
+from cardiac_motion.metrics import dice_shared_slices, dice_stack, hausdorff_per_slice, mean_where_defined
 
 Labels = npt.NDArray[np.uint8]
 
@@ -81,48 +82,48 @@ def compare_with_truth(
             raise InputError(
                 f"labels of {name}: expected the shape of the truth {truth.shape}, got {labels.shape}"
             )
-    true_function = cardiac_function(volumes_ml(truth, spacing), ed=source, es=es)
-    es = true_function.es
     skipped = {source, *skip_frames}
     frames = [t for t in range(len(truth)) if t not in skipped and truth[t].any()]
-    if not frames or not all(0 <= t < len(truth) for t in (*skipped, es)):
+    if not frames or not all(0 <= t < len(truth) for t in (*skipped, es or 0)):
         raise InputError(
             f"expected frames from 0 to {len(truth) - 1} with some left to compare, got source and key frames "
             f"{sorted(skipped)}, ES {es}"
         )
+    es = end_systole_of(truth, spacing, source=source) if es is None else es
+    true_volumes = volumes_ml(truth, spacing)
     rows = []
     held = np.broadcast_to(truth[source], truth.shape)
     for name, labels in {UNREGISTERED: held, **predictions}.items():
-        function = cardiac_function(volumes_ml(labels, spacing), ed=source, es=es)
+        volumes = volumes_ml(labels, spacing)
         for structure in (s for s in STRUCTURES if (truth == s).any()):
-            scores = {t: score_structure(structure, truth[t], labels[t], truth[source], spacing) for t in frames}
-            fraction, true_fraction = (
-                f.ventricles[structure].ejection_fraction if structure in f.ventricles else np.nan
-                for f in (function, true_function)
-            )
+            shared, stack, distance = {}, {}, {}
+            for t in frames:
+                true, found, start = structure_masks(structure, truth[t], labels[t], truth[source])
+                shared[t] = dice_shared_slices(true, found, start)
+                stack[t] = dice_stack(true, found)
+                distance[t] = mean_where_defined(hausdorff_per_slice(true, found, spacing))
             rows.append(
                 Comparison(
                     method=name,
                     structure=structure,
-                    dice_es=_at(scores, es, "dice_shared"),
-                    dice_stack_es=_at(scores, es, "dice_stack"),
-                    dice_all=_over(scores, "dice_shared"),
-                    dice_stack_all=_over(scores, "dice_stack"),
-                    hausdorff_es=_at(scores, es, "hausdorff_2d"),
-                    hausdorff_all=_over(scores, "hausdorff_2d"),
-                    ejection_fraction=float(fraction),
-                    true_ejection_fraction=float(true_fraction),
+                    dice_es=shared.get(es, np.nan),
+                    dice_stack_es=stack.get(es, np.nan),
+                    dice_all=mean_where_defined(list(shared.values())),
+                    dice_stack_all=mean_where_defined(list(stack.values())),
+                    hausdorff_es=distance.get(es, np.nan),
+                    hausdorff_all=mean_where_defined(list(distance.values())),
+                    ejection_fraction=_fraction(volumes, structure, source, es),
+                    true_ejection_fraction=_fraction(true_volumes, structure, source, es),
                 )
             )
     return rows
 
 
-def _at(scores: Mapping[int, StructureScore], frame: int, measure: str) -> float:
-    return float(getattr(scores[frame], measure)) if frame in scores else float("nan")
-
-
-def _over(scores: Mapping[int, StructureScore], measure: str) -> float:
-    return mean_where_defined([getattr(score, measure) for score in scores.values()])
+def _fraction(volumes: Mapping[Label, Curve], structure: Label, ed: int, es: int) -> float:
+    """Ejection fraction in percent of a ventricle with a volume at ED, NaN of everything else."""
+    if structure not in (Label.LV, Label.RV) or structure not in volumes or not volumes[structure][ed] > 0:
+        return float("nan")
+    return ejection_fraction(volumes[structure], ed=ed, es=es)
 
 
 HEADER = (

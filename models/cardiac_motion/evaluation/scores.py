@@ -10,18 +10,16 @@ import numpy.typing as npt
 
 from cardiac_motion.labels import Label
 from cardiac_motion.metrics import (
-    assd_3d,
     dice_shared_slices,
     dice_stack,
     folds,
-    hausdorff95_3d,
-    hausdorff_3d,
     hausdorff_per_slice,
     mean_contour_distance,
     mean_where_defined,
     rmse,
     sd_log_jacobian,
     ssim_slices,
+    surface_distances,
 )
 
 UNREGISTERED = "unregistered"
@@ -91,19 +89,27 @@ def score_structure(
         source: the truth at the frame it was carried from.
         spacing: (z, y, x) mm.
     """
-    masks = [labels == structure for labels in (truth, predicted, source)]
-    # Distances depend on what is inside the smallest box alone; whole slices would cost ten times as much.
-    _, y, x = box_of(np.logical_or.reduce(masks), margin=(0, 1, 1))
-    true, found, start = (mask[:, y, x] for mask in masks)
+    true, found, start = structure_masks(structure, truth, predicted, source)
+    surfaces = surface_distances(true, found, spacing)
     return StructureScore(
         dice_shared=dice_shared_slices(true, found, start),
         dice_stack=dice_stack(true, found),
-        hausdorff_3d=hausdorff_3d(true, found, spacing),
+        hausdorff_3d=surfaces.hausdorff,
         hausdorff_2d=mean_where_defined(hausdorff_per_slice(true, found, spacing)),
-        hausdorff95_3d=hausdorff95_3d(true, found, spacing),
-        assd_3d=assd_3d(true, found, spacing),
+        hausdorff95_3d=surfaces.hausdorff95,
+        assd_3d=surfaces.assd,
         mean_contour_distance=mean_contour_distance(true, found, spacing),
     )
+
+
+def structure_masks(structure: Label, *labels: Labels) -> list[npt.NDArray[np.bool_]]:
+    """Masks of a structure in several labels (Z, Y, X), all cut to the box in the plane that holds it in each.
+
+    Overlap and distances depend on what is inside that box alone; whole slices would cost ten times as much.
+    """
+    masks = [each == structure for each in labels]
+    _, y, x = box_of(np.logical_or.reduce(masks), margin=(0, 1, 1))
+    return [mask[:, y, x] for mask in masks]
 
 
 def score_image(truth: Volume, warped: Volume, box: Box) -> ImageScore:

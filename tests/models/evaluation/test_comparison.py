@@ -54,6 +54,14 @@ def test_the_table_has_the_methods_of_a_structure_below_each_other(study: Any) -
     assert lines[1][2] == "1.000"
 
 
+def test_atria_alone_have_no_ejection_fraction(study: Any) -> None:
+    atrium = np.where(study.labels == Label.LV, np.uint8(Label.LA), np.uint8(0))
+    before, perfect = compare_with_truth(atrium, {"same": atrium}, spacing=study.cine.spacing)
+    assert (perfect.structure, perfect.dice_es) == (Label.LA, 1.0)
+    assert before.dice_es < 0.9
+    assert math.isnan(perfect.ejection_fraction)
+
+
 def test_shapes_and_frames_are_checked(study: Any) -> None:
     spacing = study.cine.spacing
     with pytest.raises(InputError, match="labels of one: expected the shape of the truth"):
