@@ -34,6 +34,8 @@ class Segment:
 class Contraction:
     """How far each mechanism goes at its extreme."""
 
+    ejection_fraction: float
+    """Of the left ventricle, as drawn; the other amplitudes are set to reach it."""
     descent: float
     """Descent of the base at end-systole, mm."""
     lv: float
@@ -81,15 +83,21 @@ def draw_segments(rng: np.random.Generator, length: float) -> tuple[Segment, ...
     )
 
 
+def draw_ejection_fraction(rng: np.random.Generator) -> float:
+    """Draw an ejection fraction of the LV: mostly healthy, from 0.15 to 0.75."""
+    return float(np.clip(rng.normal(0.55, 0.13), 0.15, 0.75))
+
+
 def draw_contraction(
     rng: np.random.Generator, heart: Heart, *, ejection_fraction: float | None, through_plane: bool
 ) -> Contraction:
     """Draw a contraction that reaches the ejection fraction (drawn too, from 0.15 to 0.75, if None)."""
-    drawn = float(np.clip(rng.normal(0.55, 0.13), 0.15, 0.75))
+    drawn = draw_ejection_fraction(rng)
     ef = drawn if ejection_fraction is None else ejection_fraction
     descent = heart.length * (0.03 + 0.2 * ef) * float(rng.uniform(0.85, 1.15))
     rv_ef = float(np.clip(ef * rng.uniform(0.75, 1.05) + 0.04, 0.15, 0.65))
     contraction = Contraction(
+        ejection_fraction=ef,
         descent=descent if through_plane else 0.0,
         lv=0.0,
         rv=0.0,
@@ -100,26 +108,26 @@ def draw_contraction(
         base_twist=math.radians(float(rng.uniform(0.5, 4)) * ef / 0.6),
         segments=draw_segments(rng, heart.length),
     )
-    return _reach(heart, contraction, ef, rv_ef)
+    return _reach(heart, contraction, rv_ef)
 
 
-def _reach(heart: Heart, contraction: Contraction, ef: float, rv_ef: float) -> Contraction:
+def _reach(heart: Heart, contraction: Contraction, rv_ef: float) -> Contraction:
     """Set the losses of area for the ejection fractions; weaken the dysfunction where it leaves no way."""
     while True:
-        lv, strongest = _lv_amplitude(heart, contraction, ef)
+        lv, strongest = _lv_amplitude(heart, contraction)
         if lv * strongest <= STRONGEST or not contraction.segments:
             break
         weaker = tuple(replace(s, depth=0.8 * s.depth) for s in contraction.segments if s.depth > 0.1)
         contraction = replace(contraction, segments=weaker)
     if lv * strongest > STRONGEST:
-        raise ValueError(f"an ejection fraction of {ef} is out of reach of this heart")
+        raise ValueError(f"an ejection fraction of {contraction.ejection_fraction} is out of reach of this heart")
     # The shortening alone may empty a weak ventricle by more than it should: then it shortens less.
     if lv < 0:
-        return _reach(heart, replace(contraction, descent=0.5 * contraction.descent), ef, rv_ef)
+        return _reach(heart, replace(contraction, descent=0.5 * contraction.descent), rv_ef)
     return replace(contraction, lv=lv, rv=_rv_amplitude(heart, contraction, rv_ef))
 
 
-def _lv_amplitude(heart: Heart, contraction: Contraction, ef: float) -> tuple[float, float]:
+def _lv_amplitude(heart: Heart, contraction: Contraction) -> tuple[float, float]:
     """Loss of area that gives this ejection fraction, and the largest regional strength."""
     z, theta = height_angle_grid(heart.apex_wall, heart.length)
     stretch = 1 - contraction.descent * descent_profile(z, heart.length)[1]
@@ -127,7 +135,7 @@ def _lv_amplitude(heart: Heart, contraction: Contraction, ef: float) -> tuple[fl
     area = heart.endo(z) * torch.ones_like(theta)
     # Volume at end-systole over 0.5 dz dtheta: the sum of stretch (1 - lv strength) area.
     kept = float((stretch * area).sum())
-    target = (1 - ef) * float(area.sum())
+    target = (1 - contraction.ejection_fraction) * float(area.sum())
     return (kept - target) / float((stretch * strength * area).sum()), float(strength.max())
 
 
