@@ -113,7 +113,7 @@ def find_heart(frames: npt.NDArray[np.floating], spacing: tuple[float, float, fl
         return Region(y0, y1, x0, x1)
     components, _ = ndimage.label(energy > _MOVING * energy.max())
     strongest = components[np.unravel_index(energy.argmax(), energy.shape)]
-    rows, columns = ndimage.find_objects(components == strongest)[0]
+    rows, columns = ndimage.find_objects((components == strongest).astype(np.uint8))[0]
     y0, y1 = _extent(rows.start, rows.stop, energy.shape[0], spacing[1])
     x0, x1 = _extent(columns.start, columns.stop, energy.shape[1], spacing[2])
     return Region(y0, y1, x0, x1)

@@ -28,6 +28,7 @@ from cardiac_motion.registration.recursive.pyramid import level_shape, shrink
 FINEST_VOXEL_MM = 2.75
 """In-plane voxel of the finest level; each coarser one is twice as large."""
 SQUARINGS = 4
+FINAL_SQUARINGS = 7
 _TAPER_MM = 11.0
 
 
@@ -172,6 +173,11 @@ def fit_pyramid(
     return velocity
 
 
+def _both_ways(velocity: Tensor) -> tuple[Tensor, Tensor]:
+    """exp(v) and exp(-v); a fixed number of squarings, so that no pair depends on the others of its batch."""
+    return exponential(velocity, steps=FINAL_SQUARINGS), exponential(-velocity, steps=FINAL_SQUARINGS)
+
+
 def integrate(velocity: Tensor, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Forward and backward displacement on the image's grid, exp(v) and exp(-v), free of folds.
 
@@ -184,7 +190,7 @@ def integrate(velocity: Tensor, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
         `fields.smallest_corner_jacobian`) has its velocity reduced until it does not.
     """
     fine = resample(velocity, shape)
-    forward, backward = exponential(fine), exponential(-fine)
+    forward, backward = _both_ways(fine)
     for _ in range(20):
         smallest = torch.minimum(
             smallest_corner_jacobian(forward).flatten(1).amin(dim=1),
@@ -194,5 +200,5 @@ def integrate(velocity: Tensor, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
         if len(folded) == 0:
             return forward, backward
         fine[folded] = 0.9 * fine[folded]
-        forward[folded], backward[folded] = exponential(fine[folded]), exponential(-fine[folded])
+        forward[folded], backward[folded] = _both_ways(fine[folded])
     raise RuntimeError("a velocity field reduced to an eighth still folds")

@@ -1,0 +1,61 @@
+"""The commands of `cardiac-motion` and the entry point."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from cardiac_motion import __version__
+from cardiac_motion.cli.console import BAD_INPUT, INTERRUPTED, fail, plain_warnings
+from cardiac_motion.cli.demo import demo
+from cardiac_motion.cli.evaluate import evaluate
+from cardiac_motion.cli.phantom import phantom
+from cardiac_motion.cli.propagate import propagate
+from cardiac_motion.errors import Cancelled, InputError
+
+app = typer.Typer(
+    help="Contours on every frame of a cine cardiac MR.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (demo, propagate, evaluate, phantom):
+    app.command()(command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"cardiac-motion {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _common(
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback acts on it
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Contours on every frame of a cine cardiac MR."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit: 0, or 2 for bad input with one line on stderr."""
+    with plain_warnings():
+        try:
+            status = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        except TyperException as error:
+            fail(error.format_message())
+            status = BAD_INPUT
+        except InputError as error:
+            fail(str(error))
+            status = BAD_INPUT
+        except (Cancelled, KeyboardInterrupt, typer.Abort):
+            fail("interrupted; nothing was left half-written")
+            status = INTERRUPTED
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,41 @@
+"""`cardiac-motion evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cardiac_motion.cli.console import answer, parse_settings, progress_bar
+from cardiac_motion.evaluation import evaluate_folder
+from cardiac_motion.registration.base import with_options
+from cardiac_motion.registration.registry import DEFAULT_MOTION_MODEL, motion_model
+
+
+def evaluate(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of cines with labels (NAME, NAME_labels) or of pairs (NAME_ED and NAME_ES, each with "
+            "_gt or _endo)."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for tables and figures.")],
+    model: Annotated[list[str] | None, typer.Option(help="Motion model; may be repeated.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="Option as NAME=VALUE, of every model that is evaluated.")
+    ] = None,
+    figures: Annotated[bool, typer.Option("--figures", help="Also draw the figures.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Carry ED labels to every labelled frame and score them, the unregistered labels beside them."""
+    models = {name: motion_model(name) for name in model or [DEFAULT_MOTION_MODEL]}
+    changes = parse_settings(option or [])
+    options = {name: with_options(each.default_options, changes) for name, each in models.items()}
+    with progress_bar() as report:
+        found = evaluate_folder(
+            data, models=models, output=output, figures=figures, options=options, progress=report
+        )
+    result = {"cases": [case.name for case in found.cases], "written": str(output)}
+    answer(result, f"{found.markdown()}\nwritten to {output}", as_json=as_json)

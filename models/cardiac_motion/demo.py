@@ -1,0 +1,162 @@
+"""The main job shown from end to end: contours on all frames, a correction, a table, a curve and a film."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cardiac_motion.analysis.film import write_film
+from cardiac_motion.analysis.plots import save_figure, volume_time_curve
+from cardiac_motion.analysis.volumes import volumes_ml
+from cardiac_motion.atomic import atomic_path
+from cardiac_motion.cine import Cine
+from cardiac_motion.evaluation import Comparison, compare_with_truth, comparison_table
+from cardiac_motion.io import write_labels
+from cardiac_motion.labels import Label
+from cardiac_motion.motion_cache import MotionCache
+from cardiac_motion.phantom import make_study
+from cardiac_motion.phantom.write import write_study
+from cardiac_motion.pipeline import Propagated, propagate_cine
+from cardiac_motion.registration.base import MotionModel, Progress, silent
+
+Labels = npt.NDArray[np.uint8]
+
+DEMO_SEED = 7
+DRAWN, CORRECTED = "from the drawn frame", "with one frame corrected"
+
+
+@dataclass(frozen=True, eq=False)
+class Demo:
+    """What a demonstration made.
+
+    Attributes:
+        runs: by name, in order: from the drawn frames, and with one frame corrected where a truth allows it.
+        comparison: against the truth, the unregistered labels first; empty without a truth.
+        corrected_frame: the frame that was corrected, or None.
+        written: what was written and where.
+    """
+
+    runs: Mapping[str, Propagated]
+    comparison: tuple[Comparison, ...]
+    corrected_frame: int | None
+    written: Mapping[str, Path]
+
+    def summary(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "runs": {name: run.summary() for name, run in self.runs.items()},
+            "corrected_frame": self.corrected_frame,
+            "comparison": [row.to_json() for row in self.comparison],
+            "written": {name: str(path) for name, path in self.written.items()},
+        }
+
+
+def frame_to_correct(labels: Labels, truth: Labels, skip: tuple[int, ...]) -> int:
+    """The frame that a reader would mend first: the one with the most voxels that differ from the truth."""
+    wrong = (labels != truth).reshape(len(truth), -1).sum(axis=1)
+    wrong[list(skip)] = -1
+    return int(wrong.argmax())
+
+
+def run_demo(
+    output: Path,
+    cine: Cine,
+    key_frames: Mapping[int, Labels],
+    model: MotionModel,
+    *,
+    truth: Labels | None = None,
+    cache: MotionCache | None = None,
+    progress: Progress = silent,
+) -> Demo:
+    """Propagate, correct one frame if the truth is known, propagate again, and write what came of it.
+
+    Args:
+        output: an existing folder, for ``labels.nii.gz``, ``volumes.png``, ``film.gif``, ``report.json`` and, with
+            a truth, ``table.md``.
+        cine: the images.
+        key_frames: labels (Z, Y, X) by frame.
+        model: motion model.
+        truth: labels (T, Z, Y, X) of all frames.
+        cache: of motions; the second propagation reuses the motion of the first in any case.
+        progress: called with the fraction done; may raise `Cancelled`.
+
+    Raises:
+        InputError: whatever is wrong with the input, or an output that cannot be written.
+        Cancelled: from the progress callback.
+    """
+    keys = dict(key_frames)
+    memory = cache or MotionCache(output / ".motion")
+    runs = {DRAWN: propagate_cine(cine, keys, model, cache=memory, progress=lambda f, m: progress(0.7 * f, m))}
+    corrected = None
+    if truth is not None:
+        corrected = frame_to_correct(runs[DRAWN].labels, truth, tuple(keys))
+        keys[corrected] = truth[corrected]
+        runs[CORRECTED] = propagate_cine(cine, keys, model, cache=memory)
+    final = list(runs.values())[-1]
+    marks = {frame: "corrected" if frame == corrected else "drawn" for frame in final.key_frames}
+
+    written = {"labels": output / "labels.nii.gz", "report": output / "report.json"}
+    write_labels(written["labels"], final.labels, cine)
+    rows: list[Comparison] = []
+    if truth is not None:
+        rows = compare_with_truth(
+            truth,
+            {name: run.labels for name, run in runs.items()},
+            spacing=cine.spacing,
+            source=min(key_frames),
+            skip_frames=() if corrected is None else (corrected,),
+        )
+        written["table"] = output / "table.md"
+        with atomic_path(written["table"]) as temporary:
+            temporary.write_text(comparison_table(rows) + "\n", encoding="utf-8")
+    volumes = final.volumes_ml
+    if Label.LV in volumes or Label.RV in volumes:
+        written["curve"] = output / "volumes.png"
+        true_volumes = None if truth is None else volumes_ml(truth, cine.spacing)
+        figure = volume_time_curve(
+            volumes, cine.frame_times, truth=true_volumes, key_frames=marks, title=cine.name
+        )
+        save_figure(figure, written["curve"])
+    written["film"] = output / "film.gif"
+    write_film(
+        written["film"],
+        cine,
+        final.labels,
+        truth=truth,
+        key_frames=marks,
+        progress=lambda f, m: progress(0.7 + 0.3 * f, m),
+    )
+    made = Demo(runs=runs, comparison=tuple(rows), corrected_frame=corrected, written=written)
+    with atomic_path(written["report"]) as temporary:
+        temporary.write_text(json.dumps(made.summary(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return made
+
+
+def phantom_demo(
+    output: Path,
+    model: MotionModel,
+    *,
+    seed: int = DEMO_SEED,
+    cache: MotionCache | None = None,
+    progress: Progress = silent,
+) -> Demo:
+    """`run_demo` on a phantom study, which is written to ``output/study``; the ED labels are the drawn ones."""
+    progress(0.0, "making a phantom study")
+    study = make_study(seed)
+    write_study(study, output / "study")
+    made = run_demo(
+        output,
+        study.cine,
+        {0: study.labels[0]},
+        model,
+        truth=study.labels,
+        cache=cache,
+        progress=lambda f, m: progress(0.3 + 0.7 * f, m),
+    )
+    return Demo(made.runs, made.comparison, made.corrected_frame, {"study": output / "study", **made.written})

@@ -1,0 +1,236 @@
+"""The main job: a cine and the labels of some frames in, labels on all frames out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cardiac_motion.analysis.volumes import CardiacFunction, cardiac_function, volumes_ml
+from cardiac_motion.cine import Cine
+from cardiac_motion.errors import InputError
+from cardiac_motion.io import check_labels, read_labels
+from cardiac_motion.labels import Label
+from cardiac_motion.metrics import folds
+from cardiac_motion.motion import Motion
+from cardiac_motion.motion_cache import MotionCache, cache_key
+from cardiac_motion.propagation import propagate
+from cardiac_motion.registration.base import MotionModel, Progress, as_settings, check_reference, silent
+
+Labels = npt.NDArray[np.uint8]
+
+OUTSIDE_WARNING = 0.02
+"""Share of a key frame's labels in places that the model holds still, above which there is a warning."""
+
+
+_NO_FUNCTION: dict[str, Any] = {"ed": None, "es": None, "ejection_fraction": {}, "stroke_ml": {}, "mass_g": {}}
+
+
+def split_label_argument(text: str) -> tuple[Path, int | None]:
+    """A command-line argument LABEL@FRAME or LABEL as path and frame.
+
+    An @ that no whole number follows is part of the file's name.
+    """
+    name, at, frame = text.rpartition("@")
+    return (Path(name), int(frame)) if at and name and frame.isdecimal() else (Path(text), None)
+
+
+def read_key_frames(arguments: Sequence[str], cine: Cine) -> dict[int, Labels]:
+    """Labels (Z, Y, X) of the key frames by frame, from arguments LABEL@FRAME or LABEL.
+
+    A 3D label needs its frame. A 4D label gives the frame that is named, or each frame that is not empty.
+
+    Raises:
+        InputError: a label that cannot be read or does not fit the cine, a frame that is missing, not there,
+            empty or given twice.
+    """
+    found: dict[int, Labels] = {}
+    for argument in arguments:
+        path, frame = split_label_argument(argument)
+        image = read_labels(path)
+        check_labels(image, cine)
+        if frame is not None and not 0 <= frame < cine.n_frames:
+            raise InputError(f"{argument}: the cine has frames 0 to {cine.n_frames - 1}, got frame {frame}")
+        if image.is_4d:
+            frames = [t for t in range(cine.n_frames) if image.labels[t].any()] if frame is None else [frame]
+            if not frames:
+                raise InputError(f"{path}: expected labels on at least one frame, every frame is empty")
+            given = {t: image.labels[t] for t in frames}
+        elif frame is None:
+            raise InputError(f"{path} is a 3D label: say which frame it belongs to, as {path.name}@0")
+        else:
+            given = {frame: image.labels[0]}
+        for t, labels in given.items():
+            if t in found:
+                raise InputError(f"{argument}: frame {t} has been given labels before")
+            if not labels.any():
+                raise InputError(f"{argument}: the labels of frame {t} are empty")
+            found[t] = labels
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Propagated:
+    """Labels on all frames and how they came about.
+
+    Attributes:
+        labels: (T, Z, Y, X).
+        motion: that carried them.
+        key_frames: frames that keep what was drawn, in order.
+        motion_seconds: of estimating the motion, or of reading it from the cache.
+        propagation_seconds: of carrying the labels.
+        from_cache: whether the motion was known.
+        warnings: for the reader.
+    """
+
+    labels: Labels
+    motion: Motion
+    key_frames: tuple[int, ...]
+    motion_seconds: float
+    propagation_seconds: float
+    from_cache: bool
+    warnings: tuple[str, ...]
+
+    @property
+    def volumes_ml(self) -> dict[Label, npt.NDArray[np.float64]]:
+        """Volume of each structure in each frame, ml."""
+        return volumes_ml(self.labels, self.motion.spacing)
+
+    @property
+    def function(self) -> CardiacFunction | None:
+        """Function of the ventricles; None where no ventricle is labelled."""
+        volumes = self.volumes_ml
+        return cardiac_function(volumes) if Label.LV in volumes or Label.RV in volumes else None
+
+    def summary(self) -> dict[str, Any]:
+        """Plain values for JSON: model, frames, volumes, function, folds, seconds, warnings."""
+        function = self.function
+        return {
+            "model": {"name": self.motion.model, "version": self.motion.version},
+            "reference": self.motion.reference,
+            "key_frames": list(self.key_frames),
+            "volumes_ml": {s.name: [round(float(v), 3) for v in curve] for s, curve in self.volumes_ml.items()},
+            **(
+                function.to_json() if function else {"ed": None, "es": None, "ejection_fraction": {}, "mass_g": {}}
+            ),
+            "folds": share_of_folds(self.motion),
+            "seconds": {
+                "motion": round(self.motion_seconds, 3),
+                "propagation": round(self.propagation_seconds, 3),
+            },
+            "motion_from_cache": self.from_cache,
+            "warnings": list(self.warnings),
+        }
+
+
+def estimate_motion(
+    cine: Cine,
+    model: MotionModel,
+    *,
+    reference: int = 0,
+    options: Any = None,
+    cache: MotionCache | None = None,
+    progress: Progress = silent,
+) -> tuple[Motion, bool]:
+    """The motion of a cine, and whether it was known already.
+
+    Raises:
+        InputError: a frame or an option that does not exist.
+        Cancelled: from the progress callback.
+    """
+    check_reference(cine, reference)
+    options = model.default_options if options is None else options
+    key = cache_key(
+        image_hash=cine.content_hash,
+        model=model.name,
+        weights_checksum=model.weights_checksum,
+        code_version=model.version,
+        reference=reference,
+        settings=as_settings(options),
+    )
+    known = None if cache is None else cache.get(key)
+    if known is not None:
+        return known, True
+    motion = model.estimate(cine, reference=reference, options=options, progress=progress)
+    if cache is not None:
+        cache.put(key, motion)
+    return motion, False
+
+
+def propagate_cine(
+    cine: Cine,
+    key_frames: Mapping[int, Labels],
+    model: MotionModel,
+    *,
+    reference: int = 0,
+    options: Any = None,
+    cache: MotionCache | None = None,
+    progress: Progress = silent,
+) -> Propagated:
+    """Carry the labels of the key frames through the whole cycle.
+
+    Raises:
+        InputError: no key frame, labels that do not fit, a frame or an option that does not exist.
+        Cancelled: from the progress callback.
+    """
+    if not key_frames:
+        raise InputError("propagation needs at least one key frame, got none")
+    start = time.perf_counter()
+    motion, known = estimate_motion(
+        cine, model, reference=reference, options=options, cache=cache, progress=progress
+    )
+    between = time.perf_counter()
+    labels = propagate(motion, key_frames)
+    end = time.perf_counter()
+    return Propagated(
+        labels=labels,
+        motion=motion,
+        key_frames=tuple(sorted(key_frames)),
+        motion_seconds=between - start,
+        propagation_seconds=end - between,
+        from_cache=known,
+        warnings=tuple(_warnings(motion, key_frames)),
+    )
+
+
+def _moving(motion: Motion) -> npt.NDArray[np.bool_]:
+    """Where anything ever moves: (Z, Y, X)."""
+    return (np.abs(motion.from_reference).max(axis=(0, 1)) + np.abs(motion.to_reference).max(axis=(0, 1))) > 0
+
+
+def _warnings(motion: Motion, key_frames: Mapping[int, Labels]) -> list[str]:
+    still = ~_moving(motion)
+    warnings = []
+    for frame, labels in sorted(key_frames.items()):
+        labelled = labels > 0
+        outside = float(still[labelled].mean())
+        if outside > OUTSIDE_WARNING:
+            warnings.append(
+                f"{100 * outside:.0f} % of the labels of frame {frame} lie outside the region that was "
+                "registered; they do not move"
+            )
+    return warnings
+
+
+def share_of_folds(motion: Motion) -> float:
+    """Share of folded voxels of `to_reference`, over all frames; see `metrics.folds`.
+
+    Only the part that moves is looked at, since nothing folds where nothing moves. The determinant of a motion
+    in the plane is that of its 2D part.
+    """
+    moving = _moving(motion).any(axis=0)
+    rows, columns = np.flatnonzero(moving.any(axis=1)), np.flatnonzero(moving.any(axis=0))
+    if len(rows) == 0:
+        return 0.0
+    box = np.s_[max(rows[0] - 1, 0) : rows[-1] + 2, max(columns[0] - 1, 0) : columns[-1] + 2]
+    part = motion.to_reference[(..., *box)]
+    if motion.is_in_plane:
+        share = folds(part[:, 1:].swapaxes(1, 2), motion.spacing[1:])
+    else:
+        share = folds(part, motion.spacing)
+    return share * part[0, 0].size / motion.to_reference[0, 0].size

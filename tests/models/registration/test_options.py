@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+from cardiac_motion.errors import InputError
+from cardiac_motion.registration.base import MotionModel, as_settings, with_options
+from cardiac_motion.registration.recursive.options import RecursiveOptions
+from cardiac_motion.registration.registry import DEFAULT_MOTION_MODEL, motion_model, motion_model_names
+
+
+def test_strings_become_the_options_own_types() -> None:
+    changes = {"parametrisation": "network", "dimensions": "3", "levels": "4", "bidirectional": "no", "seed": "5"}
+    found = with_options(RecursiveOptions(), changes)
+    assert found == RecursiveOptions(
+        parametrisation="network", dimensions=3, levels=4, bidirectional=False, seed=5
+    )
+    assert with_options(found, {"levels": "none"}).levels is None
+    assert with_options(found, {}) is found
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("parametrisation", "magic", "one of velocity, network, got 'magic'"),
+        ("dimensions", "4", "one of 2, 3, got '4'"),
+        ("levels", "many", "type int, got 'many'"),
+        ("levels", "9", "from 1 to 5, got 9"),
+        ("iterations", "0", "from 1 to 10000, got 0"),
+        ("bidirectional", "perhaps", "true or false, got 'perhaps'"),
+        ("similarity", "ssi", "one of ssim, mse, "),
+        ("colour", "red", "unknown option colour; there are parametrisation"),
+    ],
+)
+def test_a_wrong_option_is_named_with_what_it_could_be(name: str, value: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        with_options(RecursiveOptions(), {name: value})
+
+
+def test_the_papers_settings_are_the_networks_defaults() -> None:
+    paper = RecursiveOptions(parametrisation="network").resolved()
+    assert (paper.levels, paper.iterations, paper.similarity, paper.bidirectional) == (2, 800, "ssim+mi", True)
+
+
+def test_settings_are_plain_and_differ_when_options_do() -> None:
+    plain = as_settings(RecursiveOptions())
+    assert all(value is None or isinstance(value, int | str | bool) for value in plain.values())
+    assert as_settings(RecursiveOptions(levels=2)) != plain
+
+
+def test_registry_makes_models_that_keep_to_the_protocol() -> None:
+    assert DEFAULT_MOTION_MODEL in motion_model_names()
+    for name in motion_model_names():
+        model = motion_model(name)
+        assert isinstance(model, MotionModel)
+        assert model.name == name
+    with pytest.raises(InputError, match="unknown motion model 'nothing'; there are recursive"):
+        motion_model("nothing")
