@@ -27,6 +27,9 @@ Array = TypeVar("Array", bound=npt.NDArray[np.generic])
 Finder = Callable[[Stack, Stack, tuple[float, float, float]], tuple[float, float]]
 """Centre (y, x) in pixels of the heart, from two frames (Z, Y, X) and the spacing (z, y, x); never from labels."""
 
+PHANTOM_FRAMES = 12
+"""Frames of a phantom, of which two are used: enough to hit end-systole, and twice as fast as a whole cine."""
+
 SUNNYBROOK = ("SCD0003701", "HF-I-05", "HYP-08")
 
 
@@ -109,7 +112,7 @@ def phantom_pairs(
 
     pairs = []
     for seed in seeds:
-        study = make_study(seed, PhantomOptions(through_plane=through_plane))
+        study = make_study(seed, PhantomOptions(frames=PHANTOM_FRAMES, through_plane=through_plane))
         if study.motion is None:
             raise RuntimeError(f"phantom {seed} has no true motion")
         to_reference, _ = study.motion

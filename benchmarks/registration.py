@@ -1,6 +1,6 @@
 """Registration methods side by side, ED to ES, slice by slice in 2D, on the same pairs in one run.
 
-    python -m benchmarks.registration [--methods demons,syn,…] [--phantoms N] [--repeats N] [--markdown FILE]
+    python -m benchmarks.registration [--methods demons,syn,…] [--phantoms N [--seeds tuning]] [--repeats N] [--markdown FILE]
 
 The real pairs are read from CARDIAC_MOTION_DATA (by default ../shared/data beside the repository). Every method
 gets the same crops of 128 x 128 pixels with intensities from 0 to 1, and its fields warp the same labels in the
@@ -21,7 +21,7 @@ import torch
 from cardiac_motion.atomic import atomic_path
 from cardiac_motion.errors import InputError
 from cardiac_motion.labels import Label
-from cardiac_motion.phantom import REPORT_SEEDS
+from cardiac_motion.phantom import REPORT_SEEDS, TUNING_SEEDS
 
 from benchmarks.methods import METHODS, Method, make_method
 from benchmarks.pairs import SIZE, Pair, phantom_pairs, real_pairs
@@ -158,6 +158,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Registration methods side by side, ED to ES.")
     parser.add_argument("--methods", default=",".join(METHODS), help=f"of {', '.join(METHODS)}, with commas")
     parser.add_argument("--phantoms", type=int, default=0, help="number of phantoms to run as well")
+    parser.add_argument("--seeds", choices=("report", "tuning"), default="report", help="which phantoms")
     parser.add_argument("--through-plane", action="store_true", help="phantoms move along the long axis, too")
     parser.add_argument("--no-real", action="store_true", help="phantoms alone")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each method on each pair, for the times")
@@ -182,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sets = {} if chosen.no_real else {"Real pairs": real_pairs()}
         if chosen.phantoms:
             kind = "with" if chosen.through_plane else "no"
-            seeds = REPORT_SEEDS[: chosen.phantoms]
+            seeds = (REPORT_SEEDS if chosen.seeds == "report" else TUNING_SEEDS)[: chosen.phantoms]
             sets[f"Phantoms, {kind} through-plane motion, seeds {seeds[0]} to {seeds[-1]}"] = phantom_pairs(
                 seeds, through_plane=chosen.through_plane
             )
