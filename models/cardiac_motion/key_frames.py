@@ -83,6 +83,12 @@ class Box:
         z1, y1, x1 = map(max, self.stop, other.stop)
         return Box((z, y, x), (z1, y1, x1))
 
+    def dilated(self, pixels: int, shape: tuple[int, ...]) -> Box:
+        """Larger by so many pixels on all sides in-plane, within a grid (Z, Y, X)."""
+        y, x = (max(0, a - pixels) for a in self.start[1:])
+        y1, x1 = (min(n, b + pixels) for n, b in zip(shape[1:], self.stop[1:], strict=True))
+        return Box((self.start[0], y, x), (self.stop[0], y1, x1))
+
 
 class Reach:
     """Which part of the grid the labels of a key frame can reach through a motion, in any frame.

@@ -2,7 +2,7 @@
 
 At each key frame, in-plane signed distances of the structures are computed once (see `structure_distances`).
 They are warped to the other frames and blended, at each, between the key frame before it and the one after it
-along the cycle, by distance in time.
+along the cycle, by the distance to either (see `blend_weights`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cardiac_motion.blend_weights import blend_weights, cycle_steps
 from cardiac_motion.errors import InputError
 from cardiac_motion.key_frames import Box, KeyFrame, Reach
 from cardiac_motion.motion import Motion
@@ -25,6 +26,9 @@ from cardiac_motion.structure_distances import NestedRegions
 
 FloatArray = npt.NDArray[np.float32]
 LabelArray = npt.NDArray[np.uint8]
+
+_SLACK = 3
+"""Pixels by which the region of work is larger than it need be, so that a correction seldom makes it grow."""
 
 _WORKERS = min(8, os.cpu_count() or 1)
 """Frames done at a time."""
@@ -71,6 +75,7 @@ class Propagator:
         self._labels.setflags(write=False)
         self._regions = NestedRegions(())
         self._reach = Reach(motion)
+        self._steps = cycle_steps(motion)
         self._box: Box | None = None
         # All three depend on the box and are dropped when it grows. A pair is (key frame, frame).
         self._distances: dict[int, FloatArray] = {}
@@ -124,7 +129,7 @@ class Propagator:
             else:
                 self._keys[frame] = given
         before = self._blends
-        self._blends = blend_weights(self._keys, self.motion.frame_times, self.motion.cycle_seconds)
+        self._blends = blend_weights(self._keys, self._steps)
         stale = [
             t
             for t, blend in self._blends.items()
@@ -165,8 +170,9 @@ class Propagator:
             for frame, key in self._keys.items()
             if frame not in self._distances
         ]
-        box = reduce(Box.union, reached, self._box) if self._box is not None else reduce(Box.union, reached)
+        box = reduce(Box.union, reached) if self._box is None else reduce(Box.union, reached, self._box)
         if box != self._box:
+            box = box.dilated(_SLACK, self.motion.shape[1:])
             self._box = box
             for cache in (self._distances, self._grids, self._warped):
                 cache.clear()
@@ -212,35 +218,6 @@ class Propagator:
         if blended is None:
             raise RuntimeError(f"frame {t} has no key frame")
         return blended
-
-
-def blend_weights(
-    key_frames: Iterable[int], frame_times: npt.NDArray[np.float64], cycle_seconds: float
-) -> dict[int, dict[int, float]]:
-    """How much each key frame counts at every frame: {frame: {key frame: weight}}, weights adding up to one.
-
-    The nearest key frame before a frame and the nearest one after it, along a cycle without end, count the more
-    the nearer they are in time. A key frame counts alone at its own time, an only one everywhere.
-
-    Args:
-        key_frames: counted from 0.
-        frame_times: (T,) in seconds.
-        cycle_seconds: the time from the first frame to the one after the last.
-    """
-    keys = sorted(key_frames)
-    weights: dict[int, dict[int, float]] = {}
-    for t, time in enumerate(frame_times):
-        if t in keys:
-            weights[t] = {t: 1.0}
-        elif len(keys) == 1:
-            weights[t] = {keys[0]: 1.0}
-        elif keys:
-            before = max((k for k in keys if k < t), default=keys[-1])
-            after = min((k for k in keys if k > t), default=keys[0])
-            since = float((time - frame_times[before]) % cycle_seconds)
-            until = float((frame_times[after] - time) % cycle_seconds)
-            weights[t] = {before: until / (since + until), after: since / (since + until)}
-    return weights
 
 
 def _pull_back(motion: Motion, key: int, t: int, box: Box, from_reference: FloatArray) -> FloatArray:

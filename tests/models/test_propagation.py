@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from cardiac_motion.blend_weights import blend_weights, cycle_steps
 from cardiac_motion.errors import InputError
 from cardiac_motion.labels import Label
 from cardiac_motion.motion import Motion
-from cardiac_motion.propagation import Propagator, blend_weights, propagate
+from cardiac_motion.propagation import Propagator, propagate
 from cardiac_motion.structure_distances import NestedRegions
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -147,7 +148,7 @@ class TestAgainstTruth:
         drawn = {k: np.roll(stack(*planes), k % 3 - 1, axis=2) for k in keys}
         drawn[keys[0]][0][drawn[keys[0]][0] == 1] = 0
         drawn[keys[0]][1, 3:9, 30:36], drawn[keys[0]][1, 9:12, 30:36] = 4, 5
-        expected = plainly(motion, drawn, blend_weights(keys, motion.frame_times, motion.cycle_seconds))
+        expected = plainly(motion, drawn, blend_weights(keys, cycle_steps(motion)))
         found = propagate(motion, drawn)
         # float32 here, float64 there: only points on an edge may differ.
         assert np.mean(found != expected) < 2e-4
@@ -347,33 +348,8 @@ class TestRegionOfWork:
     def test_labels_at_the_border_of_the_image(self) -> None:
         motion = random_motion(5)
         drawn = stack(heart((40, 44), (2, 3)), heart((40, 44), (38, 42)))
-        weights = blend_weights([1], motion.frame_times, motion.cycle_seconds)
+        weights = blend_weights([1], cycle_steps(motion))
         assert np.mean(propagate(motion, {1: drawn}) != plainly(motion, {1: drawn}, weights)) < 2e-4
-
-
-class TestBlendWeights:
-    def test_by_time_between_neighbours_along_the_cycle(self) -> None:
-        times = np.array([0.0, 0.1, 0.15, 0.3, 0.5])
-        weights = blend_weights([3, 1], times, 0.6)
-        assert weights[1] == {1: 1.0}
-        assert weights[2] == pytest.approx({1: 0.75, 3: 0.25})
-        assert weights[4] == pytest.approx({3: 0.5, 1: 0.5})
-        assert weights[0] == pytest.approx({3: 0.25, 1: 0.75})
-
-    def test_one_key_frame_counts_everywhere(self) -> None:
-        assert blend_weights([1], np.array([0.0, 0.1, 0.2]), 0.3) == {0: {1: 1.0}, 1: {1: 1.0}, 2: {1: 1.0}}
-
-    @settings(max_examples=50)
-    @given(st.sets(st.integers(0, 11), min_size=1), st.lists(st.floats(0.01, 0.2), min_size=12, max_size=12))
-    def test_they_add_up_to_one_and_fall_with_time(self, keys: set[int], steps: list[float]) -> None:
-        times = np.cumsum(steps)
-        weights = blend_weights(keys, times, float(times[-1]))
-        assert list(weights) == list(range(12))
-        for t, blend in weights.items():
-            assert sum(blend.values()) == pytest.approx(1)
-            assert min(blend.values()) > 0
-            assert set(blend) <= keys
-            assert (t in keys) == (blend == {t: 1.0}) or len(keys) == 1
 
 
 class TestBadInput:
