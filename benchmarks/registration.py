@@ -1,6 +1,6 @@
 """Registration methods side by side, ED to ES, slice by slice in 2D, on the same pairs in one run.
 
-    python -m benchmarks.registration [--methods demons,syn,…] [--phantoms N [--seeds tuning]] [--repeats N] [--markdown FILE]
+    python -m benchmarks.registration [--methods demons,syn,…] [--phantoms N] [--repeats N] [--markdown FILE]
 
 The real pairs are read from CARDIAC_MOTION_DATA (by default ../shared/data beside the repository). Every method
 gets the same crops of 128 x 128 pixels with intensities from 0 to 1, and its fields warp the same labels in the
