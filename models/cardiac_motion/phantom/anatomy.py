@@ -143,8 +143,12 @@ class Anatomy:
         result[self.lv_cavity < 0] = int(Label.LV)
         return result
 
-    def paint(self, canvas: Canvas, coarse: Tensor, fine: Tensor) -> None:
-        """Paint the heart over what surrounds it; the textures form the trabeculae."""
+    def paint(self, canvas: Canvas, coarse: Tensor, fine: Tensor, squeeze: float) -> None:
+        """Paint the heart over what surrounds it; the textures form the trabeculae.
+
+        Contraction (squeeze, 0 to 1) presses the blood from between trabeculae and papillary muscles, so that
+        they look thicker than the map of the motion alone would have them.
+        """
         heart = self.heart
         canvas.paint(self.fat, Tissue.EPICARDIAL_FAT)
         canvas.paint(self._pulmonary_veins, Tissue.VEIN)
@@ -161,8 +165,8 @@ class Anatomy:
         low = (1 - self.z / heart.length).clamp(0, 1)
         strands = 1.2 + 0.9 * (-self.rv_cavity) / (4 + 10 * low) - heart.rv_trabeculae * (0.6 + low)
         canvas.paint(highest((strands - 0.6 * coarse - 0.6 * fine) * 2, self.rv_cavity), Tissue.PAPILLARY)
-        strands = 0.5 + (-self.lv_cavity) / (2.2 + 5 * low) - heart.lv_trabeculae * (0.5 + low)
+        strands = 0.5 + (-self.lv_cavity) / (2.2 + 5 * low) - heart.lv_trabeculae * (0.5 + low) - 0.45 * squeeze
         canvas.paint(highest((strands - coarse) * 2, self.lv_cavity), Tissue.PAPILLARY)
-        canvas.paint(self.papillaries - 1.2 * coarse, Tissue.PAPILLARY)
+        canvas.paint(self.papillaries - 1.2 * coarse - 0.8 * squeeze, Tissue.PAPILLARY)
         leaflet = (self.z - heart.length + 3 * (1 - self.r / heart.endo_radius)).abs() - 0.6
         canvas.paint(highest(leaflet, self.r - self._surfaces[0], -self.aorta), Tissue.VALVE)

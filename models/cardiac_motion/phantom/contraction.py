@@ -85,7 +85,7 @@ def draw_segments(rng: np.random.Generator, length: float) -> tuple[Segment, ...
 
 def draw_ejection_fraction(rng: np.random.Generator) -> float:
     """Draw an ejection fraction of the LV: mostly healthy, from 0.15 to 0.75."""
-    return float(np.clip(rng.normal(0.55, 0.13), 0.15, 0.75))
+    return float(np.clip(rng.normal(0.57, 0.13), 0.15, 0.75))
 
 
 def draw_contraction(

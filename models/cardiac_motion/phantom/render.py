@@ -127,11 +127,12 @@ def _look(
     """Mean signal over the samples (S, N) and labels in the middle, at canonical material points."""
     x, y, z = material
     coarse, fine = phantom.texture.at(x, y, z)
+    squeeze = phantom.cycle.contraction(phase)
     canvas = Canvas(x, phantom.contrast, edge=edge)
     body = phantom.to_body((*phantom.shape.from_canonical(x, y, z), z))
     phantom.body.paint(canvas, *body, fine)
     anatomy = Anatomy(phantom.heart, x, y, z)
-    anatomy.paint(canvas, coarse, fine)
+    anatomy.paint(canvas, coarse, fine, squeeze)
     signal = canvas.signal + canvas.amplitude * (0.85 * coarse + 0.5 * fine)
     if flow is not None and at is not None:
         signal = signal * (1 + canvas.blood * flow.change(phantom, at, phase))

@@ -17,6 +17,7 @@ from cardiac_motion.phantom.model import Phantom, draw_phantom
 from cardiac_motion.phantom.options import PhantomOptions, stream
 from cardiac_motion.phantom.render import render_slice
 from cardiac_motion.phantom.strain import Strain, ventricular_strain
+from cardiac_motion.phantom.threads import one_thread
 from cardiac_motion.phantom.views import LONG_AXIS_VIEWS, View, long_axis_view, short_axis_view
 from cardiac_motion.phantom.volumes import VolumeIntegrals
 
@@ -72,6 +73,7 @@ class PhantomStudy(PhantomView):
     long_axis: dict[str, PhantomView] = field(default_factory=dict)
 
 
+@one_thread()
 def make_study(seed: int, options: PhantomOptions | None = None) -> PhantomStudy:
     """Make a phantom study; the same seed and options give the same study.
 

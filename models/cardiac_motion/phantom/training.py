@@ -14,6 +14,7 @@ from cardiac_motion.phantom.flow import draw_flow
 from cardiac_motion.phantom.model import Phantom, draw_phantom
 from cardiac_motion.phantom.options import AppearanceOptions, PhantomOptions, stream
 from cardiac_motion.phantom.render import render_slice
+from cardiac_motion.phantom.threads import one_thread
 from cardiac_motion.phantom.tissues import draw_contrast
 from cardiac_motion.phantom.views import View, short_axis_view
 
@@ -46,6 +47,7 @@ class TrainingSlices:
     spacing: npt.NDArray[np.float32]
 
 
+@one_thread()
 def training_slices(
     seed: int,
     count: int,
