@@ -202,8 +202,8 @@ class Propagator:
 
     def _blended(self, t: int, box: Box, onwards: Mapping[int, FloatArray]) -> FloatArray:
         """Distances (Z, C, Y, X) at a frame, in the box."""
-        blended: FloatArray | None = None
-        for key, weight in self._blends[t].items():
+        parts = []
+        for key in self._blends[t]:
             if (key, t) not in self._grids:
                 self._grids[key, t] = _pull_back(self.motion, key, t, box, onwards[key])
             if (key, t) not in self._warped:
@@ -213,10 +213,14 @@ class Propagator:
                     self._warped[key, t] = sample_each(distances, grid)
                 else:
                     self._warped[key, t] = sample_each(distances.swapaxes(0, 1)[None], grid)[0].swapaxes(0, 1)
-            part = self._warped[key, t] * np.float32(weight)
-            blended = part if blended is None else np.add(blended, part, out=blended)
-        if blended is None:
-            raise RuntimeError(f"frame {t} has no key frame")
+            parts.append(self._warped[key, t])
+        if len(parts) == 1:
+            return parts[0]
+        before, after = parts
+        _, weight_after = self._blends[t].values()
+        blended = np.subtract(after, before)
+        blended *= np.float32(weight_after)
+        blended += before
         return blended
 
 
