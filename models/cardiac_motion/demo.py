@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,14 @@ import numpy.typing as npt
 
 from cardiac_motion.analysis.film import write_film
 from cardiac_motion.analysis.plots import save_figure, volume_time_curve
-from cardiac_motion.analysis.volumes import volumes_ml
+from cardiac_motion.analysis.volumes import cardiac_function, volumes_ml
 from cardiac_motion.atomic import atomic_path
 from cardiac_motion.cine import Cine
 from cardiac_motion.evaluation import Comparison, compare_with_truth, comparison_table
 from cardiac_motion.io import write_labels
 from cardiac_motion.labels import Label
 from cardiac_motion.motion_cache import MotionCache
-from cardiac_motion.phantom import make_study
+from cardiac_motion.phantom import PhantomOptions, make_study
 from cardiac_motion.phantom.write import write_study
 from cardiac_motion.pipeline import Propagated, propagate_cine
 from cardiac_motion.registration.base import MotionModel, Progress, silent
@@ -28,6 +29,7 @@ from cardiac_motion.registration.base import MotionModel, Progress, silent
 Labels = npt.NDArray[np.uint8]
 
 DEMO_SEED = 7
+DEMO_EJECTION_FRACTION = 0.58
 DRAWN, CORRECTED = "from the drawn frame", "with one frame corrected"
 
 
@@ -57,8 +59,12 @@ class Demo:
         }
 
 
-def frame_to_correct(labels: Labels, truth: Labels, skip: tuple[int, ...]) -> int:
-    """The frame that a reader would mend first: the one with the most voxels that differ from the truth."""
+def frame_to_correct(labels: Labels, truth: Labels, skip: Sequence[int]) -> int:
+    """The frame that a reader would mend first: the one with the most voxels that differ from the truth.
+
+    Those to skip are not considered: the key frames, and end-systole, so that the table still shows how the
+    correction of another frame changes it.
+    """
     wrong = (labels != truth).reshape(len(truth), -1).sum(axis=1)
     wrong[list(skip)] = -1
     return int(wrong.argmax())
@@ -91,13 +97,15 @@ def run_demo(
         Cancelled: from the progress callback.
     """
     keys = dict(key_frames)
-    memory = cache or MotionCache(output / ".motion")
-    runs = {DRAWN: propagate_cine(cine, keys, model, cache=memory, progress=lambda f, m: progress(0.7 * f, m))}
     corrected = None
-    if truth is not None:
-        corrected = frame_to_correct(runs[DRAWN].labels, truth, tuple(keys))
-        keys[corrected] = truth[corrected]
-        runs[CORRECTED] = propagate_cine(cine, keys, model, cache=memory)
+    with TemporaryDirectory() as scratch:
+        memory = cache or MotionCache(scratch)
+        runs = {DRAWN: propagate_cine(cine, keys, model, cache=memory, progress=lambda f, m: progress(0.7 * f, m))}
+        if truth is not None:
+            es = cardiac_function(volumes_ml(truth, cine.spacing)).es
+            corrected = frame_to_correct(runs[DRAWN].labels, truth, [*keys, es])
+            keys[corrected] = truth[corrected]
+            runs[CORRECTED] = propagate_cine(cine, keys, model, cache=memory)
     final = list(runs.values())[-1]
     marks = {frame: "corrected" if frame == corrected else "drawn" for frame in final.key_frames}
 
@@ -148,7 +156,7 @@ def phantom_demo(
 ) -> Demo:
     """`run_demo` on a phantom study, which is written to ``output/study``; the ED labels are the drawn ones."""
     progress(0.0, "making a phantom study")
-    study = make_study(seed)
+    study = make_study(seed, PhantomOptions(ejection_fraction=DEMO_EJECTION_FRACTION, motion_truth=False))
     write_study(study, output / "study")
     made = run_demo(
         output,
