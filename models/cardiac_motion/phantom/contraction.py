@@ -85,7 +85,7 @@ def draw_segments(rng: np.random.Generator, length: float) -> tuple[Segment, ...
 
 def draw_ejection_fraction(rng: np.random.Generator) -> float:
     """Draw an ejection fraction of the LV: mostly healthy, from 0.15 to 0.75."""
-    return float(np.clip(rng.normal(0.57, 0.13), 0.15, 0.75))
+    return float(np.clip(rng.normal(0.55, 0.13), 0.15, 0.75))
 
 
 def draw_contraction(
@@ -94,7 +94,7 @@ def draw_contraction(
     """Draw a contraction that reaches the ejection fraction (drawn too, from 0.15 to 0.75, if None)."""
     drawn = draw_ejection_fraction(rng)
     ef = drawn if ejection_fraction is None else ejection_fraction
-    descent = heart.length * (0.03 + 0.2 * ef) * float(rng.uniform(0.85, 1.15))
+    descent = heart.length * (0.035 + 0.21 * ef) * float(rng.uniform(0.85, 1.15))
     rv_ef = float(np.clip(ef * rng.uniform(0.75, 1.05) + 0.04, 0.15, 0.65))
     contraction = Contraction(
         ejection_fraction=ef,
