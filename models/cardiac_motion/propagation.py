@@ -55,20 +55,20 @@ class Propagator:
         motion: of the cine; it never depends on the labels.
         key_frames: labels (Z, Y, X) by frame to begin with, as for `update`.
         cap_mm: signed distances are cut off at plus and minus this, so that a structure that is absent from a
-            slice has a finite distance there: between a key frame with it and one without, it fades out.
+            slice has a finite distance there: between a key frame with it and one without, it fades out. At
+            least three pixels.
 
     Raises:
-        InputError: as `update`; or a cap of less than two pixels.
+        InputError: as `update`; or a cap that is no distance.
     """
 
     def __init__(
         self, motion: Motion, key_frames: Mapping[int, npt.NDArray[Any]] | None = None, *, cap_mm: float = 10.0
     ) -> None:
-        pixel = max(motion.spacing[1:])
-        if not (math.isfinite(cap_mm) and cap_mm > 2 * pixel):
-            raise InputError(f"cap_mm must be more than two pixels of {pixel:.3g} mm, got {cap_mm}")
+        if not (math.isfinite(cap_mm) and cap_mm > 0):
+            raise InputError(f"cap_mm must be a distance above 0, got {cap_mm}")
         self.motion = motion
-        self.cap_mm = cap_mm
+        self.cap_mm = max(float(cap_mm), 3 * max(motion.spacing[1:]))
         self._keys: dict[int, KeyFrame] = {}
         self._blends: dict[int, dict[int, float]] = {}
         self._labels: LabelArray = np.zeros(motion.shape, dtype=np.uint8)

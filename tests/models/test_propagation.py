@@ -381,5 +381,6 @@ class TestBadInput:
             propagate(motion, {})
         with pytest.raises(InputError, match="frame 2 is not a key frame"):
             Propagator(motion).release(2)
-        with pytest.raises(InputError, match="more than two pixels"):
-            Propagator(motion, cap_mm=1.5)
+        with pytest.raises(InputError, match="a distance above 0"):
+            Propagator(motion, cap_mm=0)
+        assert Propagator(motion, cap_mm=1.5).cap_mm == 3.0
