@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cardiac_motion.labels import Label
-from cardiac_motion.structure_distances import NestedRegions, capped_distance, signed_distance
+from cardiac_motion.propagation.structure_distances import NestedRegions, capped_distance, signed_distance
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import distance_transform_edt, gaussian_filter

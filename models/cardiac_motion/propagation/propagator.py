@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cardiac_motion.blend_weights import blend_weights, cycle_steps
 from cardiac_motion.errors import InputError
-from cardiac_motion.key_frames import Box, KeyFrame, Reach
 from cardiac_motion.motion import Motion
-from cardiac_motion.plane_sampling import normalised, sample_each
-from cardiac_motion.structure_distances import NestedRegions
+from cardiac_motion.propagation.blend_weights import blend_weights, cycle_steps
+from cardiac_motion.propagation.key_frames import Box, KeyFrame, Reach
+from cardiac_motion.propagation.plane_sampling import normalised, sample_each
+from cardiac_motion.propagation.structure_distances import NestedRegions
 
 FloatArray = npt.NDArray[np.float32]
 LabelArray = npt.NDArray[np.uint8]

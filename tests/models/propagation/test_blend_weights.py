@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from cardiac_motion.blend_weights import blend_weights, cycle_steps
 from cardiac_motion.motion import Motion
+from cardiac_motion.propagation.blend_weights import blend_weights, cycle_steps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

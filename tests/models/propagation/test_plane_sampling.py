@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from cardiac_motion.fields import sample
-from cardiac_motion.plane_sampling import normalised, sample_each
+from cardiac_motion.propagation.plane_sampling import normalised, sample_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from cardiac_motion.blend_weights import blend_weights, cycle_steps
 from cardiac_motion.errors import InputError
 from cardiac_motion.labels import Label
 from cardiac_motion.motion import Motion
 from cardiac_motion.propagation import Propagator, propagate
-from cardiac_motion.structure_distances import NestedRegions
+from cardiac_motion.propagation.blend_weights import blend_weights, cycle_steps
+from cardiac_motion.propagation.structure_distances import NestedRegions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import (
