@@ -1,1 +1,4 @@
-"""Side-by-side runs against established registration methods; not part of the tests."""
+"""Side-by-side runs against peers; not part of the package."""
+
+# Before torch, which reads the wait policy of threads that the package sets.
+import cardiac_motion  # noqa: F401

@@ -49,14 +49,17 @@ class VelocityNetwork(nn.Module):
         for inputs, outputs in pairwise(widths):
             layers.append(convolution(inputs, outputs, KERNEL, padding=KERNEL // 2, padding_mode="replicate"))
             layers.append(nn.ReLU())
-        self.layers = nn.Sequential(*layers[:-1])
+        last = torch.channels_last if dimensions == 2 else torch.channels_last_3d
+        self.layers = nn.Sequential(*layers[:-1]).to(memory_format=last)  # type: ignore[call-overload]
         weight, bias = self.layers[-1].parameters()
         nn.init.normal_(weight, std=1e-4)
         nn.init.zeros_(bias)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Velocity (B, D, *S) from coordinates and displacement (B, 2 D, *S), all in canonical units."""
-        return self.layers(inputs)
+        # A CPU convolves 24 channels half as fast again with the channels last.
+        last = torch.channels_last if inputs.ndim == 4 else torch.channels_last_3d
+        return self.layers(inputs.contiguous(memory_format=last))
 
 
 @dataclass(frozen=True)
