@@ -66,21 +66,21 @@ def _window_matrix(size: int, window: int, stride: int, like: Tensor) -> Tensor:
     return inside / inside.sum(dim=1, keepdim=True)
 
 
-def window_mean(image: Tensor, window: int, *, stride: int = 1) -> Tensor:
-    """Mean of (B, C, *S) over a cubic window around every voxel; at the border over its part inside the image.
+def window_mean(image: Tensor, window: int | Sequence[int], *, stride: int = 1) -> Tensor:
+    """Mean of (B, C, *S) over a box-shaped window around every voxel; at the border over its part inside the image.
 
     Args:
         image: (B, C, *S).
-        window: width in voxels, odd.
+        window: width in voxels, odd; one for all axes or one per axis.
         stride: one window every so many voxels along each axis.
     """
-    if window < 1 or window % 2 == 0 or stride < 1:
+    windows = [window] * (image.ndim - 2) if isinstance(window, int) else list(window)
+    if len(windows) != image.ndim - 2 or any(w < 1 or w % 2 == 0 for w in windows) or stride < 1:
         raise ValueError(f"expected an odd window and a positive stride, got {window} and {stride}")
-    for dim in range(2, image.ndim):
-        size = image.shape[dim]
-        if size == 1:
-            continue
-        image = multiply_along(_window_matrix(size, window, stride, image), image, dim)
+    for axis, width in enumerate(windows):
+        size = image.shape[axis + 2]
+        if size > 1 and (width > 1 or stride > 1):
+            image = multiply_along(_window_matrix(size, width, stride, image), image, axis + 2)
     return image
 
 
@@ -122,7 +122,9 @@ def local_ncc(
     return _reduce(1 - _sample_mean(local_ncc_map(a, b, window, stride=stride, epsilon=epsilon)), reduction)
 
 
-def ssim_map(a: Tensor, b: Tensor, window: int = 7, *, stride: int = 1, data_range: float = 1.0) -> Tensor:
+def ssim_map(
+    a: Tensor, b: Tensor, window: int | Sequence[int] = 7, *, stride: int = 1, data_range: float = 1.0
+) -> Tensor:
     """Structural similarity around every voxel, from -1 to 1, over uniform windows: (B, C, *S / stride).
 
     SSIM = (2 m_a m_b + c1) (2 cov + c2) / ((m_a^2 + m_b^2 + c1) (var_a + var_b + c2)), with c1 = (0.01 L)^2,

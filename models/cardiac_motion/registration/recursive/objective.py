@@ -12,17 +12,18 @@ from cardiac_motion.registration.recursive.options import Similarity
 ImageLoss = Callable[[Tensor, Tensor], Tensor]
 """From two images (N, 1, *S) to one value per pair, (N,), lower for a better match."""
 
-_WINDOW = 5
+_WINDOWS = {2: 5, 3: (3, 5, 5)}
+"""By dimension; slices lie farther apart than pixels."""
 _FLOOR = 1e-3
 
 
 def robust_ssim(a: Tensor, b: Tensor) -> Tensor:
-    """Mean over voxels of sqrt(1 - SSIM + 0.001), windows of 5 voxels: (N,).
+    """Mean over voxels of sqrt(1 - SSIM + 0.001), windows of 5 pixels and 3 slices: (N,).
 
     The root keeps places that cannot be matched, where tissue moves through the slice, from pulling the rest
     along.
     """
-    return (1 - ssim_map(a, b, _WINDOW) + _FLOOR).clamp_min(_FLOOR).sqrt().flatten(1).mean(dim=1)
+    return (1 - ssim_map(a, b, _WINDOWS[a.ndim - 2]) + _FLOOR).clamp_min(_FLOOR).sqrt().flatten(1).mean(dim=1)
 
 
 def image_loss(similarity: Similarity, *, robust: bool) -> ImageLoss:
