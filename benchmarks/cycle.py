@@ -2,7 +2,7 @@
 
     python -m benchmarks.cycle [--cine FILE --labels FILE] [--parametrisation velocity] [--markdown FILE]
 
-By default the real short-axis cine in CARDIAC_MOTION_DATA (../shared/data beside the repository). Every frame is
+By default the real short-axis cine in the folder of real data (`benchmarks.pairs.data_folder`). Every frame is
 registered with frame 0 and scored against its labels, the labels of frame 0 unmoved beside it. For the drift, each
 frame is registered with the next and the last with the first, and the T fields are composed: a point should come
 back to where it started. The settings are those of frames that follow each other (`small_motion`); how well the

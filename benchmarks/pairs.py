@@ -60,9 +60,9 @@ class Pair:
 
 
 def data_folder() -> Path:
-    """The folder of the real data: CARDIAC_MOTION_DATA, or ../shared/data beside the repository."""
+    """The folder of the real data: the one that CARDIAC_MOTION_DATA names, or ../shared/data of the repository."""
     default = Path(__file__).resolve().parents[2] / "shared" / "data"
-    return Path(os.environ.get("CARDIAC_MOTION_DATA", default))
+    return Path(os.environ.get("CARDIAC_MOTION_DATA") or default)
 
 
 def real_pairs(folder: Path | None = None, *, find_heart: Finder | None = None) -> list[Pair]:

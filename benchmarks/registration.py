@@ -2,9 +2,9 @@
 
     python -m benchmarks.registration [--methods demons,syn,…] [--phantoms N] [--repeats N] [--markdown FILE]
 
-The real pairs are read from CARDIAC_MOTION_DATA (by default ../shared/data beside the repository). Every method
-gets the same crops of 128 x 128 pixels with intensities from 0 to 1, and its fields warp the same labels in the
-same way. Methods run in turns, in another order each time, so that whatever else the machine does hits all alike.
+The real pairs are read from the folder of real data (`benchmarks.pairs.data_folder`). Every method gets the same
+crops of 128 x 128 pixels with intensities from 0 to 1, and its fields warp the same labels in the same way.
+Methods run in turns, in another order each time, so that whatever else the machine does hits all alike.
 """
 
 from __future__ import annotations

@@ -12,11 +12,11 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Folder of real cines, which a fresh machine does not have."""
-    default = Path(__file__).parents[2] / "shared" / "data"
-    folder = Path(os.environ.get("CARDIAC_MOTION_DATA", default))
+    """Folder of real cines, which a fresh machine does not have; CARDIAC_MOTION_DATA names another one."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("CARDIAC_MOTION_DATA") or default)
     if not folder.is_dir():
-        pytest.skip(f"not run: no real data; CARDIAC_MOTION_DATA names no folder ({folder.name})")
+        pytest.skip(f"not run: no real data in {folder}; CARDIAC_MOTION_DATA names their folder")
     return folder
 
 

@@ -148,3 +148,13 @@ def test_the_real_pairs() -> None:
 def test_missing_data_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="CARDIAC_MOTION_DATA"):
         real_pairs(tmp_path / "nowhere")
+
+
+def test_the_variable_names_another_folder_of_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CARDIAC_MOTION_DATA", str(tmp_path))
+    assert data_folder() == tmp_path
+    repository = Path(__file__).resolve().parents[2]
+    monkeypatch.setenv("CARDIAC_MOTION_DATA", "")
+    assert data_folder() == repository.parent / "shared" / "data"
+    monkeypatch.delenv("CARDIAC_MOTION_DATA")
+    assert data_folder() == repository.parent / "shared" / "data"

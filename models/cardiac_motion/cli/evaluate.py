@@ -17,8 +17,8 @@ def evaluate(
     data: Annotated[
         Path,
         typer.Argument(
-            help="Folder of cines with labels (NAME, NAME_labels) or of pairs (NAME_ED and NAME_ES, each with "
-            "_gt or _endo)."
+            help="Folder of cines with labels (NAME, NAME_labels), of folders of studies (cine, labels) or of "
+            "pairs (NAME_ED and NAME_ES, each with _gt or _endo)."
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for tables and figures.")],
@@ -37,5 +37,6 @@ def evaluate(
         found = evaluate_folder(
             data, models=models, output=output, figures=figures, options=options, progress=report
         )
-    result = {"cases": [case.name for case in found.cases], "written": str(output)}
-    answer(result, f"{found.markdown()}\nwritten to {output}", as_json=as_json)
+    answer(
+        {**found.to_json(), "written": str(output)}, f"{found.markdown()}\nwritten to {output}", as_json=as_json
+    )

@@ -1,19 +1,22 @@
 """Cases to evaluate on: images with labels, found in a folder by their names.
 
-Three kinds of names, in the folder or below it, each ending in .nii, .nii.gz, .nrrd or .seq.nrrd:
+Four kinds of names, in the folder or below it, each ending in .nii, .nii.gz, .nrrd or .seq.nrrd:
 
 - a cine with labels of some or all frames: ``NAME`` and ``NAME_labels``;
+- a study in a folder of its own, as `cardiac-motion phantom` writes it: ``cine`` and ``labels``, named after the
+  folder, and what else lies beside them, such as ``2ch`` and ``2ch_labels``, named ``FOLDER_2ch``;
 - a pair of end-diastole and end-systole: ``NAME_ED``, ``NAME_ES``, ``NAME_ED_gt`` and ``NAME_ES_gt``;
 - the same as the ACDC challenge has it: ``NAME_frame01``, ``NAME_frame01_gt``, ``NAME_frame12`` and
   ``NAME_frame12_gt``; which is which from ``Info.cfg`` beside them, or the lower number is end-diastole.
 
 For ``_labels`` and ``_gt``, ``_label`` and ``_seg`` do as well. ``_endo`` holds 0 and 1, the LV cavity.
+Folders of motion (with ``motion.json``), the strains of a study and whatever is hidden are no images.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +40,9 @@ from cardiac_motion.labels import STRUCTURES, Label
 _ENDINGS = (".nii", ".nii.gz", ".nrrd")
 _LABEL_SUFFIXES = ("_gt", "_labels", "_label", "_seg", "_endo")
 _CAVITY_SUFFIX = "_endo"
+_STUDY_IMAGE, _STUDY_LABELS = "cine", "labels"
+_MOTION_FILE = "motion.json"
+_STRAINS = ("strain_radial", "strain_circumferential", "strain_longitudinal")
 _PHASE = re.compile(r"(?P<name>.+)_(?P<phase>ED|ES)$", re.IGNORECASE)
 _NUMBERED = re.compile(r"(?P<name>.+)_frame(?P<number>\d+)$", re.IGNORECASE)
 
@@ -150,8 +156,9 @@ def find_cases(folder: Path | str) -> Found:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"expected a folder of images and labels, got {folder}")
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name.lower().endswith(_ENDINGS))
-    by_stem = {(p.parent, _stem(p)): p for p in files if not p.name.startswith(".")}
+    by_stem = {(p.parent, _stem(p)): p for p in _image_files(folder)}
+    studies = {parent for parent, stem in by_stem if stem == _STUDY_IMAGE and (parent, _STUDY_LABELS) in by_stem}
+    by_stem = {key: p for key, p in by_stem.items() if not (key[0] in studies and key[1] in _STRAINS)}
     labels = {key: _label_of(key, by_stem) for key in by_stem if not _is_label(key, by_stem)}
     labelled = {key: label for key, label in labels.items() if label is not None}
     cases: list[CaseFiles] = []
@@ -163,19 +170,36 @@ def find_cases(folder: Path | str) -> Found:
         elif match := _NUMBERED.match(stem):
             pairs.setdefault((parent, match["name"]), {})[match["number"]] = (image, label)
         else:
-            cases.append(CaseFiles(stem, (image,), (label,)))
+            cases.append(CaseFiles(_name_in(parent, stem, studies), (image,), (label,)))
     cases += [_pair(parent, name, frames) for (parent, name), frames in pairs.items()]
     cases.sort(key=lambda case: case.name)
     if not cases:
         raise InputError(
-            f"found no case in {folder}: expected NAME.nii.gz with NAME_labels.nii.gz, or NAME_ED.nii.gz and "
-            f"NAME_ES.nii.gz with NAME_ED_gt.nii.gz and NAME_ES_gt.nii.gz; got {len(files)} image files"
+            f"found no case in {folder}: expected NAME.nii.gz with NAME_labels.nii.gz, cine.nii.gz with "
+            "labels.nii.gz, or NAME_ED.nii.gz and NAME_ES.nii.gz with NAME_ED_gt.nii.gz and NAME_ES_gt.nii.gz; "
+            f"got {len(by_stem)} image files"
         )
     names = [case.name for case in cases]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"expected one case of each name in {folder}, got several of {', '.join(twice)}")
     return Found(tuple(cases), tuple(by_stem[key] for key, label in labels.items() if label is None))
+
+
+def _image_files(folder: Path) -> list[Path]:
+    """Files with the name of an image that are not hidden and not part of a motion, in order."""
+    files = sorted(p for p in folder.rglob("*") if p.name.lower().endswith(_ENDINGS) and p.is_file())
+    motions = {parent for parent in {p.parent for p in files} if (parent / _MOTION_FILE).is_file()}
+    shown = (p for p in files if not any(part.startswith(".") for part in p.relative_to(folder).parts))
+    return [p for p in shown if p.parent not in motions]
+
+
+def _name_in(parent: Path, stem: str, studies: Collection[Path]) -> str:
+    """What a cine is called: in the folder of a study after that, elsewhere as its file."""
+    if parent not in studies:
+        return stem
+    study = parent.resolve().name
+    return study if stem == _STUDY_IMAGE else f"{study}_{stem}"
 
 
 def _stem(path: Path) -> str:
@@ -188,6 +212,8 @@ def _stem(path: Path) -> str:
 def _is_label(key: tuple[Path, str], stems: Mapping[tuple[Path, str], Path]) -> bool:
     """Whether a file holds labels: its name ends so, and the image that it belongs to is there."""
     parent, stem = key
+    if stem == _STUDY_LABELS and (parent, _STUDY_IMAGE) in stems:
+        return True
     return any(
         stem.lower().endswith(suffix) and (parent, stem[: -len(suffix)]) in stems for suffix in _LABEL_SUFFIXES
     )
@@ -195,7 +221,10 @@ def _is_label(key: tuple[Path, str], stems: Mapping[tuple[Path, str], Path]) -> 
 
 def _label_of(key: tuple[Path, str], stems: Mapping[tuple[Path, str], Path]) -> Path | None:
     parent, stem = key
-    return next((stems[parent, stem + s] for s in _LABEL_SUFFIXES if (parent, stem + s) in stems), None)
+    names = [stem + suffix for suffix in _LABEL_SUFFIXES]
+    if stem == _STUDY_IMAGE:
+        names.append(_STUDY_LABELS)
+    return next((stems[parent, name] for name in names if (parent, name) in stems), None)
 
 
 def _pair(parent: Path, name: str, frames: Mapping[str, tuple[Path, Path]]) -> CaseFiles:

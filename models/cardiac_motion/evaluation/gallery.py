@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cardiac_motion.analysis.plots import save_figure
+from cardiac_motion.errors import InputError
 from cardiac_motion.evaluation.cases import Case
 from cardiac_motion.evaluation.curves import box_figure, reliability_figure
 from cardiac_motion.evaluation.field_figures import field_figure
@@ -40,8 +41,14 @@ def write_figures(folder: Path, cases: Sequence[CaseResult], gallery: Gallery) -
 
     For all cases: reliability and box plots. For each model: contours of its best, median and worst case by Dice,
     and the fields of the same cases.
+
+    Raises:
+        InputError: the folder or a file in it cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write figures to {folder}: {error}") from error
     names = []
 
     def keep(name: str, figure: object) -> None:

@@ -23,6 +23,17 @@ structures, then over cases. Image measures and SD log J are taken in the box of
 on intensities scaled to 0 to 1; folds by one-sided corner Jacobians on the whole grid."""
 
 
+REPORT_FILES = (
+    "structures.csv",
+    "fields.csv",
+    "report.json",
+    "summary.md",
+    "temporal_gradient.csv",
+    "ejection.csv",
+)
+"""All that `EvaluationReport.write` may write."""
+
+
 @dataclass(frozen=True, eq=False)
 class EvaluationReport:
     """All that was measured.
@@ -120,7 +131,7 @@ class EvaluationReport:
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """Everything in plain values; what is not defined is None."""
+        """Everything in plain values; what is not defined, or not finite, is None."""
         finite: dict[str, Any] = _finite(
             {
                 "cases": [
@@ -191,9 +202,9 @@ def _csv(rows: Iterable[dict[str, Any]]) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """The value with NaN as None throughout."""
+    """The value with None for every number that JSON does not have: NaN and infinities."""
     if isinstance(value, dict):
         return {name: _finite(each) for name, each in value.items()}
     if isinstance(value, list):
         return [_finite(each) for each in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -14,7 +14,8 @@ from cardiac_motion.analysis.volumes import ejection_fraction, volumes_ml
 from cardiac_motion.errors import InputError
 from cardiac_motion.evaluation.cases import Case, find_cases, read_case
 from cardiac_motion.evaluation.gallery import Gallery, write_figures
-from cardiac_motion.evaluation.report import EvaluationReport
+from cardiac_motion.evaluation.output_folder import merged_into
+from cardiac_motion.evaluation.report import REPORT_FILES, EvaluationReport
 from cardiac_motion.evaluation.results import CaseResult, Ejection, MethodResult
 from cardiac_motion.evaluation.scores import (
     UNREGISTERED,
@@ -31,6 +32,8 @@ from cardiac_motion.propagation import propagate
 from cardiac_motion.registration.base import MotionModel, Progress, silent
 
 Labels = npt.NDArray[np.uint8]
+
+FIGURE_FOLDER = "figures"
 
 
 def evaluate_folder(
@@ -51,7 +54,7 @@ def evaluate_folder(
         models: by the name that they have in the tables.
         output: a folder, made if need be, for ``summary.md``, ``structures.csv``, ``fields.csv``,
             ``ejection.csv`` (of ventricles), ``temporal_gradient.csv`` (of cines), ``report.json`` and
-            ``figures/``. Nothing is written before all cases are done.
+            ``figures/``. They appear in it together when all cases are done; other files in it are kept.
         figures: draw the figures, too.
         options: by the name in ``models``, options for its `estimate`.
         progress: called as progress(fraction, message); may raise to stop.
@@ -64,23 +67,23 @@ def evaluate_folder(
     unknown = set(options or {}) - set(models)
     if unknown:
         raise InputError(f"options are given for {', '.join(sorted(unknown))}, which are none of {list(models)}")
-    output = Path(output)
-    if output.exists() and not output.is_dir():
-        raise InputError(f"expected a folder to write to, got the file {output}")
     found = find_cases(folder)
     gallery = Gallery() if figures else None
     results = []
-    for number, files in enumerate(found.cases):
+    # First of all, the output: what cannot be written there is told before the computing, not after.
+    with merged_into(Path(output), files=REPORT_FILES, folders=[FIGURE_FOLDER] if figures else []) as temporary:
+        for number, files in enumerate(found.cases):
 
-        def report(fraction: float, message: str, start: int = number) -> None:
-            progress((start + fraction) / len(found.cases), message)
+            def report(fraction: float, message: str, start: int = number) -> None:
+                progress((start + fraction) / len(found.cases), message)
 
-        case = read_case(files)
-        results.append(evaluate_case(case, models, options=options, gallery=gallery, progress=report))
-    summary = EvaluationReport(tuple(results), without_labels=tuple(path.name for path in found.without_labels))
-    output.mkdir(parents=True, exist_ok=True)
-    names = write_figures(output / "figures", summary.cases, gallery) if gallery is not None else ()
-    summary.write(output, figures=names)
+            case = read_case(files)
+            results.append(evaluate_case(case, models, options=options, gallery=gallery, progress=report))
+        summary = EvaluationReport(
+            tuple(results), without_labels=tuple(path.name for path in found.without_labels)
+        )
+        names = write_figures(temporary / FIGURE_FOLDER, summary.cases, gallery) if gallery is not None else ()
+        summary.write(temporary, figures=names)
     progress(1.0, "evaluation written")
     return summary
 

@@ -132,3 +132,46 @@ def test_labels_must_fit_the_image(tmp_path: Path, study: Any) -> None:
     write_labels(tmp_path / "heart_labels.nii.gz", np.where(study.labels == 3, 9, study.labels), study.cine)
     with pytest.raises(InputError, match=r"label values \[9\]"):
         read_case(find_cases(tmp_path).cases[0])
+
+
+def test_studies_in_folders_of_their_own_are_named_after_them(tmp_path: Path, study: Any) -> None:
+    for name in ("heart_1", "heart_2"):
+        folder = tmp_path / name
+        folder.mkdir()
+        for stem in ("cine", "strain_radial", "scout", "2ch"):
+            write_cine(folder / f"{stem}.nii.gz", study.cine)
+        for stem in ("labels", "2ch_labels"):
+            write_labels(folder / f"{stem}.nii.gz", study.labels, study.cine)
+        # A motion, and an image in a hidden folder: neither is an image of the study.
+        (folder / "motion").mkdir()
+        (folder / "motion" / "motion.json").write_text("{}")
+        write_cine(folder / "motion" / "to_reference_000.nrrd", study.cine)
+        (folder / ".kept").mkdir()
+        write_cine(folder / ".kept" / "other.nii.gz", study.cine)
+    found = find_cases(tmp_path)
+    assert [case.name for case in found.cases] == ["heart_1", "heart_1_2ch", "heart_2", "heart_2_2ch"]
+    assert found.cases[0].images == (tmp_path / "heart_1" / "cine.nii.gz",)
+    assert found.cases[0].labels == (tmp_path / "heart_1" / "labels.nii.gz",)
+    assert [path.parent.name + "/" + path.name for path in found.without_labels] == [
+        "heart_1/scout.nii.gz",
+        "heart_2/scout.nii.gz",
+    ]
+    np.testing.assert_array_equal(read_case(found.cases[0]).labels, study.labels)
+
+
+def test_the_folder_of_a_study_itself(tmp_path: Path, study: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "heart"
+    folder.mkdir()
+    write_cine(folder / "cine.nii.gz", study.cine)
+    write_labels(folder / "labels.nii.gz", study.labels, study.cine)
+    monkeypatch.chdir(folder)
+    assert [case.name for case in find_cases(".").cases] == ["heart"]
+
+
+def test_labels_without_a_cine_beside_them_are_an_image(tmp_path: Path, study: Any) -> None:
+    write_cine(tmp_path / "other.nii.gz", study.cine)
+    write_labels(tmp_path / "other_labels.nii.gz", study.labels, study.cine)
+    write_labels(tmp_path / "labels.nii.gz", study.labels, study.cine)
+    found = find_cases(tmp_path)
+    assert [case.name for case in found.cases] == ["other"]
+    assert [path.name for path in found.without_labels] == ["labels.nii.gz"]

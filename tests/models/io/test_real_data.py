@@ -1,8 +1,8 @@
-"""Real files, where they are at hand; the folder is named by CARDIAC_MOTION_DATA."""
+"""Real files, where they are at hand."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +18,23 @@ from cardiac_motion.io import (
     write_labels,
 )
 
-REPOSITORY = Path(__file__).parents[3]
-DATA = REPOSITORY / os.environ.get("CARDIAC_MOTION_DATA", "../shared/data")
+DataFile = Callable[[str], Path]
 
 
-def data_file(name: str) -> Path:
-    path = DATA / name
-    if not path.is_file():
-        pytest.skip(f"no {name} in the folder of real data, {DATA}")
-    return path
+@pytest.fixture
+def data_file(real_data: Path) -> DataFile:
+    """A file of the real data by its name; without it the test is not run."""
+
+    def find(name: str) -> Path:
+        path = real_data / name
+        if not path.is_file():
+            pytest.skip(f"no {name} in the folder of real data, {real_data}")
+        return path
+
+    return find
 
 
-def test_short_axis_cine_and_its_labels() -> None:
+def test_short_axis_cine_and_its_labels(data_file: DataFile) -> None:
     cine = read_cine(data_file("cine_sax.nii.gz"))
     assert cine.shape == (25, 6, 208, 256)
     assert cine.spacing == pytest.approx((17.7, 1.40625, 1.40625), rel=1e-6)
@@ -42,7 +47,7 @@ def test_short_axis_cine_and_its_labels() -> None:
 
 
 @pytest.mark.parametrize("name", ["cine.nii.gz", "cine.seq.nrrd"])
-def test_short_axis_cine_written_again(tmp_path: Path, name: str) -> None:
+def test_short_axis_cine_written_again(data_file: DataFile, tmp_path: Path, name: str) -> None:
     cine = read_cine(data_file("cine_sax.nii.gz"))
     write_cine(tmp_path / name, cine)
     again = read_cine(tmp_path / name)
@@ -55,7 +60,7 @@ def test_short_axis_cine_written_again(tmp_path: Path, name: str) -> None:
     ("patient", "n_slices"), [("SCD0003701", 4), ("HF-I-05", 8), ("HYP-08", 9)]
 )  # the last two: 8 bit, qform unset
 @pytest.mark.parametrize("phase", ["ED", "ES"])
-def test_sunnybrook_pairs(patient: str, n_slices: int, phase: str) -> None:
+def test_sunnybrook_pairs(data_file: DataFile, patient: str, n_slices: int, phase: str) -> None:
     path = data_file(f"sunnybrook/{patient}_{phase}.nii.gz")
     frame, affine = read_frame(path)
     assert frame.shape == (n_slices, 256, 256)
@@ -69,7 +74,7 @@ def test_sunnybrook_pairs(patient: str, n_slices: int, phase: str) -> None:
     assert sorted(np.unique(labels.labels)) == [0, 1]
 
 
-def test_labels_on_the_grid_of_the_real_cine_for_itk(tmp_path: Path) -> None:
+def test_labels_on_the_grid_of_the_real_cine_for_itk(data_file: DataFile, tmp_path: Path) -> None:
     cine = read_cine(data_file("cine_sax.nii.gz"))
     labels = read_labels(data_file("cine_sax_labels.nii.gz"))
     write_labels(tmp_path / "labels.nii.gz", labels.labels, cine)

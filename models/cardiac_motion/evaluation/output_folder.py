@@ -1,0 +1,100 @@
+"""A report put into a folder that may hold other files, whole or not at all."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cardiac_motion.errors import InputError
+
+
+@contextmanager
+def merged_into(output: Path, *, files: Iterable[str], folders: Iterable[str] = ()) -> Iterator[Path]:
+    """Yield a temporary folder; what it holds is moved into ``output`` when the block ends without an error.
+
+    Whether ``output`` can be written is found out before the block starts. Files of the same name are replaced,
+    all others kept. Whatever ends the block early, Ctrl-C included, leaves everything as it was before, folders
+    that were made for it included.
+
+    Args:
+        output: a folder, made with those above it if need be.
+        files: names that may be written in it, none of which may be a folder now.
+        folders: names of folders that may be written in it, none of which may be a file now.
+
+    Raises:
+        InputError: it cannot be written; also in place of any OSError of moving.
+    """
+    made = [path for path in (output, *output.parents) if not path.exists()]
+    try:
+        try:
+            temporary = _prepare(output, files, folders)
+        except OSError as error:
+            raise InputError(f"cannot write to the folder {output}: {error}") from error
+        try:
+            yield temporary / "new"
+            try:
+                _move_in(temporary / "new", output, replaced=temporary / "replaced")
+            except OSError as error:
+                raise InputError(f"cannot write to the folder {output}: {error}") from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except BaseException:
+        _remove_empty(made)
+        raise
+
+
+def _prepare(output: Path, files: Iterable[str], folders: Iterable[str]) -> Path:
+    if output.exists() and not output.is_dir():
+        raise InputError(f"expected a folder to write to, got the file {output}")
+    for name in files:
+        if (output / name).is_dir():
+            raise InputError(f"cannot write to the folder {output}: expected {name} to be a file, got a folder")
+    for name in folders:
+        if (output / name).exists() and not (output / name).is_dir():
+            raise InputError(f"cannot write to the folder {output}: expected {name} to be a folder, got a file")
+    output.mkdir(parents=True, exist_ok=True)
+    # Inside rather than beside it: on the same disk for sure, and the folder above may be closed to the user.
+    temporary = output / f".{secrets.token_hex(4)}-report"
+    for part in (temporary, temporary / "new", temporary / "replaced"):
+        part.mkdir()
+    return temporary
+
+
+def _move_in(new: Path, output: Path, *, replaced: Path) -> None:
+    """Move every file to its place, or put everything back as it was."""
+    sources = sorted(path for path in new.rglob("*") if path.is_file())
+    made: list[Path] = []
+    moved: list[Path] = []
+    kept: list[tuple[Path, Path]] = []
+    try:
+        for number, source in enumerate(sources):
+            target = output / source.relative_to(new)
+            if not target.parent.is_dir():
+                target.parent.mkdir()
+                made.append(target.parent)
+            if target.exists():
+                backup = replaced / str(number)
+                kept.append((backup, target))
+                target.rename(backup)
+            moved.append(target)
+            source.rename(target)
+    except BaseException:
+        for target in moved:
+            target.unlink(missing_ok=True)
+        for backup, target in kept:
+            if backup.exists():
+                backup.rename(target)
+        _remove_empty(reversed(made))
+        raise
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    """Remove folders, the deepest first, as far as nobody has put anything into them."""
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:  # not there, or in use by now: either way it is not ours to remove
+            return
