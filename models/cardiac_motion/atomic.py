@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,12 +35,8 @@ def atomic_path(path: Path | str, *, is_folder: bool = False) -> Iterator[Path]:
     Raises:
         InputError: the output cannot be written there; also in place of any OSError inside the block.
     """
+    check_target(path, is_folder=is_folder)
     final = Path(path).resolve()
-    if not final.parent.is_dir():
-        raise InputError(f"cannot write {path}: the folder {final.parent} does not exist")
-    if final.exists() and final.is_dir() != is_folder:
-        expected, found = ("a folder", "a file") if is_folder else ("a file", "a folder")
-        raise InputError(f"cannot write {path}: expected {expected} or nothing there, found {found}")
     temporary = _hidden_beside(final)
     try:
         if is_folder:
@@ -60,6 +56,28 @@ def atomic_path(path: Path | str, *, is_folder: bool = False) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def check_target(path: Path | str, *, is_folder: bool = False, names: Iterable[str] = ()) -> None:
+    """Refuse a path that `atomic_path` would refuse, before there is anything to write.
+
+    Args:
+        path: where the output is to be.
+        is_folder: the output is a folder.
+        names: of what will be in that folder, if known; numbers in them do not count.
+
+    Raises:
+        InputError: its folder does not exist, or there is something that must not be replaced.
+    """
+    final = Path(path).resolve()
+    if not final.parent.is_dir():
+        raise InputError(f"cannot write {path}: the folder {final.parent} does not exist")
+    if final.exists() and final.is_dir() != is_folder:
+        expected, found = ("a folder", "a file") if is_folder else ("a file", "a folder")
+        raise InputError(f"cannot write {path}: expected {expected} or nothing there, found {found}")
+    names = list(names)
+    if is_folder and names and final.exists():
+        _refuse_strangers(final, names)
+
+
 def _hidden_beside(path: Path) -> Path:
     return path.with_name(f".{secrets.token_hex(4)}-{path.name[-_TAIL_LENGTH:]}")
 
@@ -69,17 +87,7 @@ def _swap_folder(new: Path, final: Path) -> None:
     if not final.exists():
         new.rename(final)
         return
-    known = {_without_numbers(entry.name) for entry in new.iterdir()}
-    strange = sorted(
-        entry.name
-        for entry in final.iterdir()
-        if entry.name not in _DESKTOP_FILES and _without_numbers(entry.name) not in known
-    )
-    if strange:
-        raise InputError(
-            f"cannot replace the folder {final}: it holds {strange[0]!r}, which is no part of the new output; "
-            "choose a new or an empty folder"
-        )
+    _refuse_strangers(final, (entry.name for entry in new.iterdir()))
     old = _hidden_beside(final)
     final.rename(old)
     try:
@@ -88,6 +96,21 @@ def _swap_folder(new: Path, final: Path) -> None:
         old.rename(final)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _refuse_strangers(folder: Path, names: Iterable[str]) -> None:
+    """Raise if something in the folder has no namesake among the names."""
+    known = {_without_numbers(name) for name in names}
+    strange = sorted(
+        entry.name
+        for entry in folder.iterdir()
+        if entry.name not in _DESKTOP_FILES and _without_numbers(entry.name) not in known
+    )
+    if strange:
+        raise InputError(
+            f"cannot replace the folder {folder}: it holds {strange[0]!r}, which is no part of the new output; "
+            "choose a new or an empty folder"
+        )
 
 
 def _without_numbers(name: str) -> str:

@@ -37,7 +37,7 @@ DEFAULT_MAX_BYTES = 4 * 2**30
 _FORMAT_VERSION = 1
 _ABANDONED_SECONDS = 3600.0
 _FIELDS = ("to_reference", "from_reference")
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, IndexError, TypeError, ValueError, OSError)
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, IndexError, TypeError, ValueError)
 """What a damaged file may lead to; InputError is a ValueError."""
 
 _log = logging.getLogger(__name__)
@@ -107,6 +107,10 @@ class MotionCache:
         try:
             motion = _read(path, key)
         except FileNotFoundError:
+            return None
+        except OSError as error:
+            # No permission, no memory, a share that is away: nothing of that says that the file is bad.
+            _log.warning("a motion in the cache could not be read: %s", error)
             return None
         except _DAMAGE as error:
             _log.warning("a damaged file in the cache of motions is removed: %s (%s)", path, error)

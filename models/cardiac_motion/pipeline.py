@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,8 +28,8 @@ Labels = npt.NDArray[np.uint8]
 OUTSIDE_WARNING = 0.02
 """Share of a key frame's labels in places that the model holds still, above which there is a warning."""
 
-
 _NO_FUNCTION: dict[str, Any] = {"ed": None, "es": None, "ejection_fraction": {}, "stroke_ml": {}, "mass_g": {}}
+"""What `CardiacFunction.to_json` gives, where there is nothing to give."""
 
 
 def split_label_argument(text: str) -> tuple[Path, int | None]:
@@ -97,13 +98,20 @@ class Propagated:
     warnings: tuple[str, ...]
 
     @property
+    def is_single_slice(self) -> bool:
+        """Whether the cine has one slice only."""
+        return self.labels.shape[1] == 1
+
+    @property
     def volumes_ml(self) -> dict[Label, npt.NDArray[np.float64]]:
-        """Volume of each structure in each frame, ml."""
+        """Volume of each structure in each frame, ml; none for a single slice, which has no volume."""
+        if self.is_single_slice:
+            return {}
         return volumes_ml(self.labels, self.motion.spacing)
 
     @property
     def function(self) -> CardiacFunction | None:
-        """Function of the ventricles; None where no ventricle is labelled."""
+        """Function of the ventricles; None where no ventricle is labelled, and for a single slice."""
         volumes = self.volumes_ml
         return cardiac_function(volumes) if Label.LV in volumes or Label.RV in volumes else None
 
@@ -115,9 +123,7 @@ class Propagated:
             "reference": self.motion.reference,
             "key_frames": list(self.key_frames),
             "volumes_ml": {s.name: [round(float(v), 3) for v in curve] for s, curve in self.volumes_ml.items()},
-            **(
-                function.to_json() if function else {"ed": None, "es": None, "ejection_fraction": {}, "mass_g": {}}
-            ),
+            **(function.to_json() if function else copy.deepcopy(_NO_FUNCTION)),
             "folds": share_of_folds(self.motion),
             "seconds": {
                 "motion": round(self.motion_seconds, 3),

@@ -172,6 +172,34 @@ class TestDamage:
         assert "could not be kept" in caplog.text
 
 
+class TestUnreadable:
+    def test_is_no_damage(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        cache = MotionCache(tmp_path)
+        cache.put(key_of(1), numbered_motion(1))
+
+        def refuse(*args: object, **kwargs: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
+            patch.setattr(Path, "open", refuse)
+            assert cache.get(key_of(1)) is None
+        assert "could not be read" in caplog.text
+        assert "damaged" not in caplog.text
+        assert_same(cache.get(key_of(1)), numbered_motion(1))
+
+    def test_a_file_in_place_of_the_folder_stays(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        (tmp_path / "file").write_text("mine")
+        monkeypatch.setenv("CARDIAC_MOTION_CACHE", str(tmp_path / "file"))
+        with caplog.at_level(logging.WARNING):
+            assert_same(MotionCache().get_or_estimate(key_of(1), lambda: numbered_motion(1)), numbered_motion(1))
+        assert "damaged" not in caplog.text
+        assert (tmp_path / "file").read_text() == "mine"
+
+
 class TestBound:
     def test_the_least_recently_used_go_first(self, tmp_path: Path) -> None:
         MotionCache(tmp_path).put(key_of(0), numbered_motion(0))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cardiac_motion.cine import Cine
+from cardiac_motion.cli.propagate import describe, write_volume_table
 from cardiac_motion.errors import InputError
 from cardiac_motion.io import write_labels
 from cardiac_motion.labels import Label
@@ -32,7 +33,7 @@ class Shifting:
 
     def estimate(self, cine: Cine, *, reference: int = 0, options: Any = None, progress: Any = silent) -> Motion:
         self.calls += 1
-        field = np.zeros((T, 3, Z, Y, X), np.float32)
+        field = np.zeros((T, 3, *cine.shape[1:]), np.float32)
         for t in range(T):
             field[t, 2, :, 4:36, 4:40] = 1.5 * (t - reference)
         return Motion(
@@ -163,3 +164,35 @@ def test_folds_are_a_share_of_all_voxels(cine: Cine) -> None:
 def test_without_a_key_frame_there_is_nothing_to_carry(cine: Cine) -> None:
     with pytest.raises(InputError, match="at least one key frame"):
         propagate_cine(cine, {}, Shifting())
+
+
+FUNCTION = {"ed", "es", "ejection_fraction", "stroke_ml", "mass_g"}
+
+
+def test_atria_alone_have_volumes_but_no_function_and_the_keys_stay(cine: Cine) -> None:
+    atria = np.where(_ring() > 0, Label.LA, 0).astype(np.uint8)
+    found = propagate_cine(cine, {0: atria}, Shifting())
+    assert found.function is None
+    assert found.volumes_ml[Label.LA][0] > 0
+    summary = found.summary()
+    assert (summary["ed"], summary["es"]) == (None, None)
+    assert summary["ejection_fraction"] == summary["stroke_ml"] == summary["mass_g"] == {}
+    whole = propagate_cine(cine, {0: _ring()}, Shifting())
+    assert whole.function is not None
+    assert set(whole.function.to_json()) == FUNCTION
+    assert set(summary) == set(whole.summary())
+
+
+def test_a_single_slice_has_no_volume_and_nothing_made_of_one(cine: Cine, tmp_path: Path) -> None:
+    single = Cine(cine.frames[:, :1], cine.affine, cine.frame_times)
+    found = propagate_cine(single, {0: _ring()[:1]}, Shifting())
+    assert (found.labels[2] == _ring(18)[:1]).mean() > 0.99
+    assert found.volumes_ml == {}
+    assert found.function is None
+    assert found.summary()["volumes_ml"] == found.summary()["ejection_fraction"] == {}
+    assert "a single slice has no volume" in describe(found)
+    assert "ml" not in describe(found).replace("volumes", "")
+    write_volume_table(tmp_path / "t.csv", single, found)
+    lines = (tmp_path / "t.csv").read_text().splitlines()
+    assert lines[0] == "frame,time_s,key_frame"
+    assert lines[1:3] == ["0,0.00000,1", "1,0.04000,0"]

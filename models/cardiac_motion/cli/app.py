@@ -45,10 +45,13 @@ def _common(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and exit: 0, or 2 for bad input with one line on stderr."""
+    """Run a command and exit: 0; with one line on stderr 2 for bad input, or 130 for Ctrl-C."""
     with plain_warnings():
         try:
             status = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+            if status == INTERRUPTED:
+                # On Ctrl-C typer ends the command with this status itself, without a word.
+                fail("interrupted")
         except TyperException as error:
             fail(error.format_message())
             status = BAD_INPUT
@@ -56,6 +59,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             fail(str(error))
             status = BAD_INPUT
         except (Cancelled, KeyboardInterrupt, typer.Abort):
-            fail("interrupted; nothing was left half-written")
+            fail("interrupted")
             status = INTERRUPTED
     sys.exit(status if isinstance(status, int) else 0)

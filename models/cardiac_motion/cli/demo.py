@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from cardiac_motion.cli.console import answer, progress_bar
+from cardiac_motion.cli.outputs import check_output_folder, make_output_folder
 from cardiac_motion.cli.propagate import describe
-from cardiac_motion.demo import DEMO_SEED, phantom_demo, run_demo
+from cardiac_motion.demo import DEMO_SEED, check_truth, phantom_demo, run_demo
 from cardiac_motion.errors import InputError
 from cardiac_motion.evaluation import comparison_table
 from cardiac_motion.io import check_labels, read_cine, read_labels
@@ -28,7 +29,7 @@ def demo(
         list[str] | None, typer.Option(help="Labels of a key frame of your cine, as FILE@FRAME; may be repeated.")
     ] = None,
     truth: Annotated[
-        Path | None, typer.Option(help="4D labels of all frames of your cine to compare with.")
+        Path | None, typer.Option(help="4D labels of frames of your cine to compare with; frames may be empty.")
     ] = None,
     model: Annotated[str, typer.Option(help="Motion model.")] = DEFAULT_MOTION_MODEL,
     seed: Annotated[int, typer.Option(min=0, help="Of the phantom.")] = DEMO_SEED,
@@ -41,11 +42,12 @@ def demo(
         raise InputError("a demo on your own cine needs both --cine and --labels FILE@FRAME")
     if cine is None and truth is not None:
         raise InputError("--truth belongs to --cine; a phantom knows its own")
+    check_output_folder(output)
     start = time.perf_counter()
     store = MotionCache() if cache else None
     with progress_bar() as report:
         if cine is None:
-            _make_folder(output)
+            make_output_folder(output)
             made = phantom_demo(output, chosen, seed=seed, cache=store, progress=report)
         else:
             image = read_cine(cine)
@@ -55,9 +57,10 @@ def demo(
                 label_image = read_labels(truth)
                 check_labels(label_image, image)
                 if not label_image.is_4d:
-                    raise InputError(f"{truth}: expected 4D labels of all frames, got a 3D file")
+                    raise InputError(f"{truth}: expected 4D labels, got a 3D file")
                 known = label_image.labels
-            _make_folder(output)
+                check_truth(known, key_frames)
+            make_output_folder(output)
             made = run_demo(output, image, key_frames, chosen, truth=known, cache=store, progress=report)
     seconds = time.perf_counter() - start
     lines = [f"{name}: {describe(run)}" for name, run in made.runs.items()]
@@ -68,10 +71,3 @@ def demo(
     lines += [f"{what}: {where}" for what, where in made.written.items()]
     lines.append(f"done in {seconds:.0f} s")
     answer({**made.summary(), "seconds": round(seconds, 2)}, "\n".join(lines), as_json=as_json)
-
-
-def _make_folder(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"expected a folder to write to, got {path}: {error.strerror}") from error

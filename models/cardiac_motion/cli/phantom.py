@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cardiac_motion.cli.console import answer
+from cardiac_motion.cli.outputs import Output, check_outputs
 from cardiac_motion.phantom import AppearanceOptions, PhantomOptions, make_study
 from cardiac_motion.phantom.write import write_study
 
@@ -27,6 +28,7 @@ def phantom(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Write a synthetic beating heart: the cine, the labels of all frames, and on wish the whole truth."""
+    check_outputs({"study": Output(output, is_folder=True)}, [])
     options = PhantomOptions(
         frames=frames,
         slices=slices,

@@ -12,17 +12,21 @@ import typer
 from cardiac_motion.atomic import atomic_path
 from cardiac_motion.cine import Cine
 from cardiac_motion.cli.console import answer, parse_settings, progress_bar
-from cardiac_motion.errors import InputError
+from cardiac_motion.cli.outputs import Output, check_outputs, staged
 from cardiac_motion.io import read_cine, write_labels
-from cardiac_motion.io.motion_folder import write_motion
+from cardiac_motion.io.images import check_ending, is_frame_folder
+from cardiac_motion.io.motion_folder import MOTION_FOLDER_NAMES, write_motion
 from cardiac_motion.motion_cache import MotionCache
-from cardiac_motion.pipeline import Propagated, propagate_cine, read_key_frames
+from cardiac_motion.pipeline import Propagated, propagate_cine, read_key_frames, split_label_argument
 from cardiac_motion.registration.base import with_options
 from cardiac_motion.registration.registry import DEFAULT_MOTION_MODEL, motion_model
 
 
 def write_volume_table(path: Path, cine: Cine, found: Propagated) -> None:
-    """Write a CSV file with a row per frame: time in seconds, volumes in ml, whether it is a key frame."""
+    """Write a CSV file with a row per frame: time in seconds, volumes in ml, whether it is a key frame.
+
+    A single slice has no volumes, so that it gets no columns of them.
+    """
     volumes = found.volumes_ml
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -50,8 +54,20 @@ def describe(found: Propagated) -> str:
             )
         if function.mass_g is not None:
             lines.append(f"LV mass {function.mass_g:.0f} g")
+    if found.is_single_slice:
+        lines.append("a single slice has no volume: no volumes, ejection fraction or mass")
     lines += [f"warning: {warning}" for warning in found.warnings]
     return "\n".join(lines)
+
+
+def _outputs(labels: Path, motion: Path | None, table: Path | None) -> dict[str, Output]:
+    check_ending(labels)
+    outputs = {"labels": Output(labels, is_folder=is_frame_folder(labels), names=("label_000.nii.gz",))}
+    if motion is not None:
+        outputs["motion"] = Output(motion, is_folder=True, names=MOTION_FOLDER_NAMES)
+    if table is not None:
+        outputs["table"] = Output(table)
+    return outputs
 
 
 def propagate(
@@ -75,9 +91,10 @@ def propagate(
     """Carry the labels of one or several frames through the whole cycle."""
     chosen = motion_model(model)
     options = with_options(chosen.default_options, parse_settings(option or []))
-    for path in (output, motion, table):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise InputError(f"the folder to write {path.name} to does not exist: {path.absolute().parent}")
+    outputs = _outputs(output, motion, table)
+    check_outputs(
+        outputs, [("cine", cine), *(("labels of a key frame", split_label_argument(text)[0]) for text in labels)]
+    )
     start = time.perf_counter()
     image = read_cine(cine)
     key_frames = read_key_frames(labels, image)
@@ -91,14 +108,13 @@ def propagate(
             cache=MotionCache() if cache else None,
             progress=report,
         )
-    written = {"labels": str(output)}
-    write_labels(output, found.labels, image)
-    if motion is not None:
-        write_motion(motion, found.motion)
-        written["motion"] = str(motion)
-    if table is not None:
-        write_volume_table(table, image, found)
-        written["table"] = str(table)
+    with staged(outputs) as paths:
+        write_labels(paths["labels"], found.labels, image)
+        if "motion" in paths:
+            write_motion(paths["motion"], found.motion)
+        if "table" in paths:
+            write_volume_table(paths["table"], image, found)
+    written = {what: str(each.path) for what, each in outputs.items()}
     summary = found.summary()
     summary["seconds"]["all"] = round(time.perf_counter() - start, 3)
     lines = [describe(found), *(f"{what}: {where}" for what, where in written.items())]

@@ -90,11 +90,13 @@ def compare_with_truth(
             f"{sorted(skipped)}, ES {es}"
         )
     es = end_systole_of(truth, spacing, source=source) if es is None else es
-    true_volumes = volumes_ml(truth, spacing)
+    # A single slice has an area and no volume, so that it has no ejection fraction either.
+    is_stack = truth.shape[1] > 1
+    true_volumes = volumes_ml(truth, spacing) if is_stack else {}
     rows = []
     held = np.broadcast_to(truth[source], truth.shape)
     for name, labels in {UNREGISTERED: held, **predictions}.items():
-        volumes = volumes_ml(labels, spacing)
+        volumes = volumes_ml(labels, spacing) if is_stack else {}
         for structure in (s for s in STRUCTURES if (truth == s).any()):
             shared, stack, distance = {}, {}, {}
             for t in frames:

@@ -32,6 +32,17 @@ def read_image(path: Path) -> ImageFile:
     return read_frame_folder(path) if path.is_dir() else read_file(path)
 
 
+def is_frame_folder(path: Path) -> bool:
+    """Whether `write_image` writes frames over time to this path as a folder with a file for each."""
+    return path.is_dir() or not path.suffix
+
+
+def check_ending(path: Path) -> None:
+    """Raise InputError if `write_image` has no format for frames over time at this path."""
+    if not (is_frame_folder(path) or is_nifti(path) or is_nrrd(path)):
+        raise InputError(f"cannot write {path}: expected a name that ends in {FORMATS}")
+
+
 def write_image(
     path: Path,
     values: npt.NDArray[Any],
@@ -46,7 +57,7 @@ def write_image(
         InputError: the ending is none of ours, or the file cannot be written.
     """
     is_series = values.ndim == 4
-    if is_series and (path.is_dir() or not path.suffix):
+    if is_series and is_frame_folder(path):
         with atomic_path(path, is_folder=True) as temporary:
             write_frame_folder(
                 temporary, values, affine, frame_times=frame_times, stem="label" if is_label else "frame"

@@ -45,6 +45,9 @@ CONVENTION_VERSION = 1
 GRID_TOLERANCE = 0.01
 """Voxels by which the corners of a field's grid may lie off, for rounding."""
 
+MOTION_FOLDER_NAMES = ("motion.json", "to_reference_000.nrrd", "from_reference_000.nrrd")
+"""What `write_motion` writes, the other frames aside."""
+
 _FORMAT = "cardiac-motion"
 _CONVENTIONS = {
     "to_reference": "at each voxel of frame t, the way to the matching point in the reference frame: warps the "
@@ -74,8 +77,8 @@ def write_motion(folder: Path | str, motion: Motion) -> None:
     t, z, y, x = motion.shape
     if skew(motion.affine) > SKEW_TOLERANCE:
         warnings.warn(
-            f"{folder}: the axes of the cine are skewed; the fields are written on the nearest grid with axes at "
-            "right angles",
+            "the axes of the cine are skewed; the fields of the motion are written on the nearest grid with axes "
+            "at right angles",
             GeometryWarning,
             stacklevel=2,
         )

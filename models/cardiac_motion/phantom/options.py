@@ -57,7 +57,7 @@ class PhantomOptions:
         slices: number of short-axis slices (drawn: 8 to 12, enough to cover the heart).
         slice_spacing: mm between slices (drawn: 8 to 10, or as much as it takes to cover the heart).
         slice_thickness_mm: mm (drawn: 6 to 8).
-        pixel_spacing: mm in the plane (drawn: 1.25 to 1.7).
+        pixel_spacing: mm in the plane (drawn: 1.25 to 1.65).
         matrix: pixels (Y, X) (drawn: a field of view of 290 to 350 mm).
         ejection_fraction: of the left ventricle, 0.15 to 0.75.
         through_plane: False holds every point in its height along the long axis: no shortening, and slices

@@ -1,0 +1,107 @@
+"""Outputs of the commands: checked before the work starts, and put in place together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cardiac_motion.atomic import atomic_path, check_target
+from cardiac_motion.errors import InputError
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output of a command.
+
+    Attributes:
+        path: where it is to be.
+        is_folder: a folder, rather than a file.
+        names: of the files in such a folder; numbers in them do not count.
+    """
+
+    path: Path
+    is_folder: bool = False
+    names: tuple[str, ...] = ()
+
+
+def check_outputs(outputs: Mapping[str, Output], inputs: Sequence[tuple[str, Path]]) -> None:
+    """Refuse outputs that could not be put in place, or that would replace each other or an input.
+
+    Args:
+        outputs: by what they are, as the message is to call them.
+        inputs: files or folders that are read, each after what it is.
+
+    Raises:
+        InputError: names the output, and what it collides with.
+    """
+    for output in outputs.values():
+        check_target(output.path, is_folder=output.is_folder, names=output.names)
+    taken = list(inputs)
+    for what, output in outputs.items():
+        for other, path in taken:
+            if _overlap(output.path, path):
+                raise InputError(
+                    f"the {what} cannot be written to {output.path}: the {other} is {path}; "
+                    "expected a path of its own"
+                )
+        taken.append((what, output.path))
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    """Whether two paths are the same, or one lies in the other."""
+    one, other = one.resolve(), other.resolve()
+    # The same file under two names that differ in case, on systems that do not tell these apart.
+    if one.exists() and other.exists() and one.samefile(other):
+        return True
+    return one.is_relative_to(other) or other.is_relative_to(one)
+
+
+@contextmanager
+def staged(outputs: Mapping[str, Output]) -> Iterator[dict[str, Path]]:
+    """Yield a temporary path for every output; they take their names once the block ends without an error.
+
+    None of them appears before all are complete; an error in the block leaves everything as it was.
+
+    Raises:
+        InputError: an output that cannot be written, by its final name.
+    """
+    with ExitStack() as stack:
+        # Last in, first renamed: a folder, for which more can go wrong, comes before the files.
+        order = sorted(outputs, key=lambda what: outputs[what].is_folder)
+        paths = {
+            what: stack.enter_context(atomic_path(outputs[what].path, is_folder=outputs[what].is_folder))
+            for what in order
+        }
+        try:
+            yield paths
+        except InputError as error:
+            message = str(error)
+            for what, path in paths.items():
+                message = message.replace(str(path), str(outputs[what].path))
+            raise InputError(message) from error
+
+
+def check_output_folder(path: Path) -> None:
+    """Refuse a folder for outputs that could not be made, without making it.
+
+    Raises:
+        InputError: it, or what it is to lie in, is a file.
+    """
+    nearest = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
+    if not nearest.is_dir():
+        raise InputError(f"expected a folder to write to, got {path}: {nearest} is a file")
+
+
+def make_output_folder(path: Path) -> None:
+    """Make a folder for outputs, and those above it.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    check_output_folder(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"expected a folder to write to, got {path}: {error.strerror}") from error

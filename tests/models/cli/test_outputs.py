@@ -1,0 +1,170 @@
+"""Outputs of the commands: refused before any work, and all there or none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cardiac_motion.cli import main
+from cardiac_motion.cli.outputs import Output, check_output_folder, check_outputs, make_output_folder, staged
+from cardiac_motion.errors import InputError
+from cardiac_motion.io import write_cine, write_labels
+from cardiac_motion.phantom import TEST_SEEDS, PhantomOptions, make_study
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    options = PhantomOptions(frames=4, slices=2, matrix=(64, 64), pixel_spacing=3.6, motion_truth=False)
+    study = make_study(TEST_SEEDS[1], options)
+    path = tmp_path_factory.mktemp("case")
+    write_cine(path / "cine.nii.gz", study.cine)
+    write_labels(path / "ed.nii.gz", study.labels[0], study.cine)
+    write_labels(path / "all.nii.gz", study.labels, study.cine)
+    return path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
+    with pytest.raises(SystemExit) as stop:
+        main([str(a) for a in arguments])
+    assert isinstance(stop.value.code, int)
+    return stop.value.code, capsys.readouterr().err
+
+
+def content(folder: Path) -> dict[str, bytes | None]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")
+    }
+
+
+def never(*args: object, **kwargs: object) -> None:
+    raise AssertionError("the registration was started")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "messages"),
+    [
+        (["-o", "{out}/l.nii.gz", "--table", "{out}/folder"], ["folder: expected a file or nothing there"]),
+        (["-o", "{out}/l.nii.gz", "--motion", "{out}/file"], ["file: expected a folder or nothing there"]),
+        (["-o", "{out}/l.nii.gz", "--motion", "{out}/folder"], ["it holds 'mine.txt'"]),
+        (["-o", "{out}/folder"], ["it holds 'mine.txt'"]),
+        (["-o", "{out}/out.txt"], ["out.txt: expected a name that ends in .nii"]),
+        (["-o", "{out}/l.nii.gz", "--table", "{out}/no/t.csv"], ["t.csv", "does not exist"]),
+        (["-o", "{out}/l.nii.gz", "--table", "{out}/../{name}/l.nii.gz"], ["the table cannot", "the labels is"]),
+        (["-o", "{out}/l", "--motion", "{out}/l"], ["the motion cannot", "the labels is"]),
+        (["-o", "{out}/link.nii.gz"], ["the labels cannot", "the cine is"]),
+        (["-o", "{out}/l.nii.gz", "--table", "{case}/ed.nii.gz"], ["the table cannot", "ed.nii.gz"]),
+    ],
+)
+def test_bad_outputs_are_refused_before_the_registration(
+    capsys: pytest.CaptureFixture[str],
+    case: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    messages: list[str],
+) -> None:
+    monkeypatch.setattr("cardiac_motion.cli.propagate.propagate_cine", never)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "mine.txt").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link.nii.gz").symlink_to(case / "cine.nii.gz")
+    before = content(tmp_path), content(case)
+    given = [a.format(out=tmp_path, case=case, name=tmp_path.name) for a in arguments]
+    code, err = run(capsys, "propagate", case / "cine.nii.gz", "--labels", f"{case}/ed.nii.gz@0", *given)
+    assert code == 2
+    assert all(message in err for message in messages), err
+    assert err.count("\n") == 1
+    assert (content(tmp_path), content(case)) == before
+
+
+def arguments_for_all(case: Path, out: Path) -> list[object]:
+    labels = ["--labels", f"{case}/ed.nii.gz@0", "--option", "iterations=1"]
+    outputs = ["-o", out / "l.nii.gz", "--motion", out / "m", "--table", out / "t.csv"]
+    return ["propagate", case / "cine.nii.gz", *labels, *outputs]
+
+
+def test_a_later_output_that_fails_leaves_no_earlier_one(
+    capsys: pytest.CaptureFixture[str], case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, *args: object) -> None:
+        path.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "l.nii.gz").write_text("before")
+    monkeypatch.setattr("cardiac_motion.cli.propagate.write_volume_table", full)
+    code, err = run(capsys, *arguments_for_all(case, tmp_path))
+    assert code == 2
+    assert "No space left" in err
+    assert content(tmp_path) == {"l.nii.gz": b"before"}
+
+
+@pytest.mark.parametrize("where", ["propagate_cine", "write_volume_table"])
+def test_ctrl_c_ends_in_130_and_leaves_the_folder_as_it_was(
+    capsys: pytest.CaptureFixture[str], case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def stop(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / "l.nii.gz").write_text("before")
+    monkeypatch.setattr(f"cardiac_motion.cli.propagate.{where}", stop)
+    code, err = run(capsys, *arguments_for_all(case, tmp_path))
+    assert (code, err) == (130, "cardiac-motion: error: interrupted\n")
+    assert content(tmp_path) == {"l.nii.gz": b"before"}
+
+
+def test_a_frame_folder_and_everything_else_at_once_and_again(
+    capsys: pytest.CaptureFixture[str], case: Path, tmp_path: Path
+) -> None:
+    given = ["--labels", f"{case}/ed.nii.gz@0", "--option", "iterations=1", "-o", tmp_path / "l"]
+    for _ in range(2):  # the second time it replaces its own
+        code, err = run(capsys, "propagate", case / "cine.nii.gz", *given, "--motion", tmp_path / "m")
+        assert (code, err) == (0, "")
+        assert {path.name for path in tmp_path.iterdir()} == {"l", "m"}
+        assert len(list((tmp_path / "l").iterdir())) == 4
+
+
+def test_staged_outputs_appear_together_and_errors_use_their_names(tmp_path: Path) -> None:
+    outputs = {"a": Output(tmp_path / "a.txt"), "b": Output(tmp_path / "b", is_folder=True)}
+    with staged(outputs) as paths:
+        paths["a"].write_text("a")
+        (paths["b"] / "c").write_text("c")
+        assert not (tmp_path / "a.txt").exists()
+    assert content(tmp_path) == {"a.txt": b"a", "b": None, "b/c": b"c"}
+
+    def fail() -> None:
+        with staged(outputs) as paths:
+            paths["a"].write_text("new")
+            raise InputError(f"cannot write {paths['a']}: no")
+
+    with pytest.raises(InputError, match="cannot write") as caught:
+        fail()
+    assert str(caught.value) == f"cannot write {tmp_path / 'a.txt'}: no"
+    assert content(tmp_path) == {"a.txt": b"a", "b": None, "b/c": b"c"}
+
+
+def test_an_output_within_an_input_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "frames").mkdir()
+    with pytest.raises(InputError, match="the cine is"):
+        check_outputs({"labels": Output(tmp_path / "frames" / "x.nii")}, [("cine", tmp_path / "frames")])
+    check_outputs({"labels": Output(tmp_path / "x.nii")}, [("cine", tmp_path / "frames")])
+
+
+def test_output_folders(capsys: pytest.CaptureFixture[str], case: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for path in (tmp_path / "file", tmp_path / "file" / "deeper"):
+        with pytest.raises(InputError, match="is a file"):
+            check_output_folder(path)
+        code, err = run(capsys, "demo", "-o", path)
+        assert code == 2
+        assert "is a file" in err
+        assert run(capsys, "phantom", "-o", path)[0] == 2
+    code, err = run(capsys, "phantom", "-o", tmp_path / "no" / "study")
+    assert code == 2
+    assert "does not exist" in err
+    sparse = ["--labels", f"{case}/all.nii.gz", "--truth", case / "all.nii.gz"]
+    code, err = run(capsys, "demo", "-o", tmp_path / "d", "--cine", case / "cine.nii.gz", *sparse)
+    assert code == 2
+    assert "besides the key frames 0, 1, 2, 3" in err
+    assert content(tmp_path) == {"file": b"mine"}
+    make_output_folder(tmp_path / "x" / "y")
+    assert (tmp_path / "x" / "y").is_dir()
