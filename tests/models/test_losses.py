@@ -449,10 +449,10 @@ def test_displacement_magnitude_by_hand() -> None:
 
 def test_a_window_may_differ_from_axis_to_axis() -> None:
     image = torch.rand(1, 1, 5, 6, 7, generator=torch.Generator().manual_seed(3))
-    flat = window_mean(image, (1, 3, 5))
+    flat = losses.window_mean(image, (1, 3, 5))
     for z in range(5):
-        expected = window_mean(image[:, :, z], (3, 5))
+        expected = losses.window_mean(image[:, :, z], (3, 5))
         torch.testing.assert_close(flat[:, :, z], expected)
     assert flat[0, 0, 2, 3, 3] == pytest.approx(image[0, 0, 2, 2:5, 1:6].mean().item(), abs=1e-6)
     with pytest.raises(ValueError, match="odd window"):
-        window_mean(image, (3, 5))
+        losses.window_mean(image, (3, 5))

@@ -76,6 +76,8 @@ class RecursiveNetwork(nn.Module):
     One network serves all levels and both directions: the backward deformation comes from the coordinates with
     the sign changed.
 
+    `gain`, 1 unless somebody lowers it, scales all velocities; at 0 the deformation is the identity.
+
     Args:
         dimensions: 2 or 3.
         sigma: of the Gaussian low-pass, in voxels of every level.
@@ -86,24 +88,33 @@ class RecursiveNetwork(nn.Module):
         super().__init__()
         self.velocity = VelocityNetwork(dimensions)
         self.sigma = sigma
+        self.gain = 1.0
         self.bidirectional = bidirectional
 
-    def _step(self, coordinates: Tensor, field: Tensor) -> Tensor:
+    def _step(self, coordinates: Tensor, field: Tensor, window: Tensor | None) -> Tensor:
         units = canonical_units(field.shape[2:], like=field)
         velocity = self.velocity(torch.cat([coordinates, field * units], dim=1)) / units
-        return compose(field, exponential(gaussian_smooth(velocity, self.sigma)))
+        velocity = self.gain * gaussian_smooth(velocity, self.sigma)
+        return compose(field, exponential(velocity if window is None else velocity * window))
 
-    def forward(self, shapes: Sequence[Sequence[int]]) -> list[LevelFields]:
-        """Fields of every level, batch 1; the shapes are those of the levels, coarsest first."""
+    def forward(
+        self, shapes: Sequence[Sequence[int]], windows: Sequence[Tensor] | None = None
+    ) -> list[LevelFields]:
+        """Fields of every level, batch 1.
+
+        Args:
+            shapes: of the levels, coarsest first.
+            windows: (1, 1, *S) of the levels, which multiply the velocities; none by default.
+        """
         parameter = next(self.parameters())
         count = 2 if self.bidirectional else 1
         field: Tensor | None = None
         levels = []
-        for shape in shapes:
+        for index, shape in enumerate(shapes):
             grid = canonical_coordinates(shape, like=parameter)
             coordinates = torch.cat([grid, -grid][:count])
             field = torch.zeros_like(coordinates) if field is None else resample(field, shape)
-            field = self._step(coordinates, field)
+            field = self._step(coordinates, field, None if windows is None else windows[index])
             forward, *backward = field.chunk(count)
             levels.append(LevelFields(forward, backward[0] if backward else None))
         return levels

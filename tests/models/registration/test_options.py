@@ -25,6 +25,7 @@ def test_strings_become_the_options_own_types() -> None:
         ("levels", "many", "type int, got 'many'"),
         ("levels", "9", "from 1 to 5, got 9"),
         ("iterations", "0", "from 1 to 10000, got 0"),
+        ("seed", str(2**63), "from 0 to 2.63 - 1"),
         ("bidirectional", "perhaps", "true or false, got 'perhaps'"),
         ("similarity", "ssi", "one of ssim, mse, "),
         ("colour", "red", "unknown option colour; there are parametrisation"),
@@ -33,6 +34,11 @@ def test_strings_become_the_options_own_types() -> None:
 def test_a_wrong_option_is_named_with_what_it_could_be(name: str, value: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         with_options(RecursiveOptions(), {name: value})
+
+
+def test_an_option_of_the_other_form_is_refused() -> None:
+    with pytest.raises(InputError, match="small_motion belongs to parametrisation velocity"):
+        with_options(RecursiveOptions(), {"small_motion": "yes", "parametrisation": "network"})
 
 
 def test_the_papers_settings_are_the_networks_defaults() -> None:

@@ -46,7 +46,7 @@ class RecursiveModel:
     """
 
     name = "recursive"
-    version = "1"
+    version = "2"
     views = ("sax", "lax")
     weights_checksum: str | None = None
     default_options = RecursiveOptions()
@@ -60,7 +60,7 @@ class RecursiveModel:
         options: RecursiveOptions | None = None,
         progress: Progress = silent,
     ) -> PairRegistration:
-        """Register N pairs of images at once; each pair for itself.
+        """Register N pairs of images at once; each pair for itself, but for one scale of intensities for all.
 
         Args:
             fixed: (N, Y, X), or (N, Z, Y, X) with ``dimensions=3``; intensities in any unit.
@@ -87,9 +87,9 @@ class RecursiveModel:
             build_pyramid(one, spacing, resolved.levels),
             build_pyramid(other, spacing, resolved.levels),
             loss=loss,
-            iterations=[resolved.iterations] * resolved.levels,
+            iterations=resolved.iterations,
             bidirectional=resolved.bidirectional,
-            regularity=SMALL_MOTION if resolved.small_motion else ANY_MOTION,
+            schedule=SMALL_MOTION if resolved.small_motion else ANY_MOTION,
         )
         progress(1.0, "registered")
         return PairRegistration(*integrate(velocity, one.shape[1:]))
@@ -143,7 +143,13 @@ class RecursiveModel:
 
 
 def _register_with_network(
-    fixed: Tensor, moving: Tensor, spacing: Sequence[float], options: ResolvedOptions, progress: Progress
+    fixed: Tensor,
+    moving: Tensor,
+    spacing: Sequence[float],
+    options: ResolvedOptions,
+    progress: Progress,
+    *,
+    hold_border: bool = False,
 ) -> PairRegistration:
     loss = image_loss(options.similarity, robust=False)
     forward, backward = [], []
@@ -157,6 +163,7 @@ def _register_with_network(
             iterations=options.iterations,
             bidirectional=options.bidirectional,
             seed=options.seed,
+            hold_border=hold_border,
             progress=lambda share, n=n: progress(  # type: ignore[misc]
                 (n + share) / len(fixed), f"pair {n + 1} of {len(fixed)}"
             ),
@@ -190,6 +197,7 @@ def _estimate_with_network(
             lambda share, message, done=done: progress(  # type: ignore[misc]
                 (done + share) / len(others), f"frame {done + 1} of {len(others)}, {message}"
             ),
+            hold_border=True,
         )
         for side, field in enumerate((pair.forward, pair.backward)):
             both[side, frame] = as_stack(field, 1, spacing)[0]

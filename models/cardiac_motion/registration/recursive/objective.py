@@ -12,7 +12,7 @@ from cardiac_motion.registration.recursive.options import Similarity
 ImageLoss = Callable[[Tensor, Tensor], Tensor]
 """From two images (N, 1, *S) to one value per pair, (N,), lower for a better match."""
 
-_WINDOWS = {2: 5, 3: (3, 5, 5)}
+_WINDOWS: dict[int, int | tuple[int, ...]] = {2: 5, 3: (3, 5, 5)}
 """By dimension; slices lie farther apart than pixels."""
 _FLOOR = 1e-3
 

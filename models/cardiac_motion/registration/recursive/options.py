@@ -20,9 +20,9 @@ class RecursiveOptions:
         dimensions: 2, slice by slice, or 3, whole stacks.
         similarity: "ssim", "mse", "ssim+mi" (the paper's choice), "ncc" (the paper's table 2 and more). Default:
             "ssim" for the pyramid, "ssim+mi" for the network.
-        levels: number of levels of the pyramid (the paper's table 3). Default: 3 and 2.
-        iterations: Adam steps; of the pyramid at each level of a first pair, of the network in all. Default: 30
-            and 800.
+        levels: number of levels of the pyramid (the paper's table 3). Default: 4 and 2.
+        iterations: Adam steps; of the pyramid at its coarsest level, others have their shares of it; of the
+            network in all. Default: 30 and 800.
         bidirectional: images compared both ways (eq. 5), or forward only (eq. 4).
         small_motion: the frames follow each other in time: stronger regularity, for chains of registrations. Of
             the pyramid only.
@@ -43,6 +43,10 @@ class RecursiveOptions:
             raise InputError(f"option levels is from 1 to 5, got {self.levels}")
         if self.iterations is not None and not 1 <= self.iterations <= 10_000:
             raise InputError(f"option iterations is from 1 to 10000, got {self.iterations}")
+        if not 0 <= self.seed < 2**63:
+            raise InputError(f"option seed is from 0 to 2^63 - 1, got {self.seed}")
+        if self.small_motion and self.parametrisation == "network":
+            raise InputError("option small_motion belongs to parametrisation velocity, got network")
 
     def resolved(self) -> ResolvedOptions:
         """The options with every default filled in."""
@@ -50,7 +54,7 @@ class RecursiveOptions:
         return ResolvedOptions(
             dimensions=self.dimensions,
             similarity=self.similarity or ("ssim+mi" if network else "ssim"),
-            levels=self.levels or (2 if network else 3),
+            levels=self.levels or (2 if network else 4),
             iterations=self.iterations or (800 if network else 30),
             bidirectional=self.bidirectional,
             small_motion=self.small_motion,

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from cardiac_motion.fields import warp
+from cardiac_motion.fields import smallest_corner_jacobian, warp
 from cardiac_motion.losses import displacement_magnitude, inverse_consistency
 from cardiac_motion.networks.recursive import RecursiveNetwork, canonical_units
 from cardiac_motion.registration.recursive.objective import ImageLoss
-from cardiac_motion.registration.recursive.pyramid import level_shape, shrink
+from cardiac_motion.registration.recursive.pyramid import REDUCTION, border_window, level_shape, shrink
 
 LEARNING_RATE = 5e-4
 MAGNITUDE_WEIGHT = 5.0
@@ -29,6 +29,7 @@ def fit_network(
     bidirectional: bool,
     seed: int,
     progress: Callable[[float], None],
+    hold_border: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
     """Forward and backward displacement (1, D, *S) in voxels of one pair of images (*S).
 
@@ -45,11 +46,21 @@ def fit_network(
         bidirectional: eq. (5) or eq. (4).
         seed: of the first weights.
         progress: called with the fraction done.
+        hold_border: nothing moves at the in-plane borders of the image, which the paper does not ask for: for a
+            region that has to fit into a larger image that is still.
+
+    Returns:
+        Fields free of folds: where the discrete field of a level folds in spite of its smooth velocity, all
+        velocities are reduced until it does not.
     """
     smallest = min(spacing)
     shapes = [level_shape(fixed.shape, spacing, smallest * 2**level) for level in reversed(range(levels))]
     targets = [shrink(fixed[None, None], shape) for shape in shapes]
     sources = [shrink(moving[None, None], shape) for shape in shapes]
+    windows = None
+    if hold_border:
+        sizes = [[s * n / m for s, n, m in zip(spacing, fixed.shape, shape, strict=True)] for shape in shapes]
+        windows = [border_window(shape, size, like=fixed) for shape, size in zip(shapes, sizes, strict=True)]
     alpha, gamma = 1 / levels, MAGNITUDE_WEIGHT / levels
 
     with torch.random.fork_rng(devices=[]):
@@ -58,7 +69,7 @@ def fit_network(
     adam = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
     for iteration in range(iterations):
         total = fixed.new_zeros(())
-        for fields, target, source in zip(network(shapes), targets, sources, strict=True):
+        for fields, target, source in zip(network(shapes, windows), targets, sources, strict=True):
             units = canonical_units(target.shape[2:], like=target).flatten().tolist()
             forward, backward = fields.forward, fields.backward
             total = total + loss(warp(source, forward), target).sum()
@@ -73,5 +84,9 @@ def fit_network(
         if iteration % 10 == 0:
             progress(iteration / iterations)
     with torch.no_grad():
-        finest = network(shapes)[-1]
-    return finest.forward, finest.backward
+        while True:
+            finest = network(shapes, windows)[-1]
+            both = [field for field in (finest.forward, finest.backward) if field is not None]
+            if all(bool((smallest_corner_jacobian(field) > 0).all()) for field in both):
+                return finest.forward, finest.backward
+            network.gain *= REDUCTION

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +23,8 @@ from cardiac_motion.registration.recursive.velocity import (
     integrate,
 )
 
-FOLLOWING = 0.6
-"""Share of a first pair's iterations that a frame needs which starts from its neighbour's velocity."""
+FOLLOWING = replace(ANY_MOTION, shares=(1 / 3, 2 / 3, 2 / 3, 1 / 3))
+"""For a frame that starts from its neighbour's velocity, which leaves little way to go."""
 
 
 def outward(frames: int, reference: int) -> list[tuple[int, ...]]:
@@ -75,17 +76,15 @@ def register_sequence(
     neighbours: Tensor | None = None
     stages = outward(frames, reference)
     for done, stage in enumerate(stages):
-        first = options.iterations
-        following = max(1, round(FOLLOWING * first))
-        steps = [first if neighbours is None else following] * options.levels
         start = None if neighbours is None else neighbours[: len(stage) * per_frame]
+        schedule = ANY_MOTION if start is None else FOLLOWING
         neighbours = fit_pyramid(
             _select(pyramid, stage, per_frame),
             _select(pyramid, [reference] * len(stage), per_frame),
             loss=loss,
-            iterations=steps,
+            iterations=options.iterations,
             bidirectional=options.bidirectional,
-            regularity=SMALL_MOTION if options.small_motion else ANY_MOTION,
+            schedule=SMALL_MOTION if options.small_motion else schedule,
             start=start,
         )
         for side, fields in zip(result, integrate(neighbours, shape), strict=True):

@@ -1,8 +1,12 @@
 """Registration by a pyramid of stationary velocity fields, optimised directly, many pairs in one batch.
 
-The same scheme as the paper's, with the network taken out: from the coarsest level to the finest, the velocity is
-upsampled, low-passed by a Gaussian and exponentiated, and images are compared in both directions. One velocity
-serves both, exp(v) and exp(-v), so that they are each other's inverse by construction.
+After the paper's scheme: from scratch for every pair, from the coarsest level to the finest, a velocity that is
+low-passed by a Gaussian and exponentiated, images compared in both directions. Apart from the network, this differs:
+
+- the levels are gone through one after the other instead of all at once;
+- a finer level goes on with the velocity of the coarser one, where the paper composes the levels' deformations;
+- one velocity serves both directions, exp(v) and exp(-v), so that no term for inverse consistency is needed;
+- what keeps the velocity in bounds is its gradient rather than its size.
 """
 
 from __future__ import annotations
@@ -23,14 +27,12 @@ from cardiac_motion.fields import (
 )
 from cardiac_motion.losses import displacement_magnitude, gradient_smoothness
 from cardiac_motion.registration.recursive.objective import ImageLoss
-from cardiac_motion.registration.recursive.pyramid import level_shape, shrink
+from cardiac_motion.registration.recursive.pyramid import REDUCTION, border_window, level_shape, shrink
 
-FINEST_VOXEL_MM = 2.75
-"""In-plane voxel of the finest level; each coarser one is twice as large."""
+FINEST_VOXEL_MM = 1.4
+"""In-plane voxel of the finest level, if the image is not coarser; each coarser one is twice as large."""
 SQUARINGS = 4
 FINAL_SQUARINGS = 7
-REDUCTION = 0.9
-_TAPER_MM = 11.0
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,38 @@ class Regularity:
     learning_rate: float
 
 
-ANY_MOTION = Regularity(sigma=2.5, smoothness=0.05, magnitude=0.0, learning_rate=0.15)
-"""For frames any time apart."""
-SMALL_MOTION = Regularity(sigma=3.0, smoothness=0.5, magnitude=0.5, learning_rate=0.03)
+@dataclass(frozen=True)
+class Schedule:
+    """How the levels are gone through.
+
+    Attributes:
+        coarse: at all levels but the finest.
+        finest: at the finest.
+        shares: iterations of each level, finest first, as shares of the option `iterations`; levels beyond have
+            the last one.
+    """
+
+    coarse: Regularity
+    finest: Regularity
+    shares: tuple[float, ...]
+
+    def iterations(self, levels: int, base: int) -> list[int]:
+        """Iterations of each level, coarsest first; at least one where the share is not zero."""
+        shares = [self.shares[min(level, len(self.shares) - 1)] for level in reversed(range(levels))]
+        return [max(1, round(share * base)) if share else 0 for share in shares]
+
+
+ANY_MOTION = Schedule(
+    coarse=Regularity(sigma=2.0, smoothness=0.2, magnitude=0.0, learning_rate=0.2),
+    finest=Regularity(sigma=2.5, smoothness=0.4, magnitude=0.0, learning_rate=0.15),
+    shares=(2 / 3, 4 / 3, 2.0, 1.0),
+)
+"""For frames any time apart. The coarse levels travel; the finest, on pixels of the image, only aligns."""
+
+_HELD = Regularity(sigma=3.0, smoothness=0.5, magnitude=0.5, learning_rate=0.03)
+SMALL_MOTION = Schedule(coarse=_HELD, finest=_HELD, shares=(0.0, 1.0))
 """For frames that follow each other. Motion of a voxel or less has to be told from noise and from flow, and the
-errors add up along a chain."""
+errors add up along a chain: stronger regularity, and nothing from the finest level."""
 
 
 @dataclass(frozen=True)
@@ -77,21 +106,6 @@ def build_pyramid(images: Tensor, spacing: Sequence[float], levels: int) -> list
     return pyramid
 
 
-def _taper(level: Level) -> Tensor:
-    """A window (1, 1, *S), 1 inside and falling to 0 at the in-plane borders: nothing moves across them."""
-    images = level.images
-    window = images.new_ones(1)
-    for axis in range(2, images.ndim):
-        n, spacing = images.shape[axis], level.spacing[axis - 2]
-        if images.ndim == 5 and axis == 2:
-            ramp = images.new_ones(n)
-        else:
-            place = torch.arange(n, dtype=images.dtype, device=images.device)
-            ramp = (torch.minimum(place, n - 1 - place) * spacing / _TAPER_MM).clamp(0, 1)
-        window = window.unsqueeze(-1) * ramp
-    return window[None]
-
-
 def _sigmas(level: Level, sigma: float) -> list[float]:
     in_plane = level.spacing[-1]
     return [sigma * in_plane / s for s in level.spacing]
@@ -105,7 +119,7 @@ def fit_level(
     loss: ImageLoss,
     iterations: int,
     bidirectional: bool = True,
-    regularity: Regularity = ANY_MOTION,
+    regularity: Regularity,
 ) -> Tensor:
     """Velocity (N, D, *S) in voxels of this level that carries the moving images onto the fixed ones.
 
@@ -121,7 +135,8 @@ def fit_level(
     images = fixed.images
     n, shape = images.shape[0], images.shape[2:]
     moving_images = moving.images.expand_as(images)
-    taper, sigmas = _taper(fixed), _sigmas(fixed, regularity.sigma)
+    taper = border_window(shape, fixed.spacing, like=images)
+    sigmas = _sigmas(fixed, regularity.sigma)
     begin = images.new_zeros(n, len(shape), *shape) if start is None else resample(start, shape)
     raw = torch.zeros_like(begin, requires_grad=True)
     adam = torch.optim.Adam([raw], lr=regularity.learning_rate)
@@ -151,26 +166,39 @@ def fit_pyramid(
     moving: Sequence[Level],
     *,
     loss: ImageLoss,
-    iterations: Sequence[int],
+    iterations: int,
     bidirectional: bool = True,
-    regularity: Regularity = ANY_MOTION,
+    schedule: Schedule = ANY_MOTION,
     start: Tensor | None = None,
 ) -> Tensor:
-    """Velocity at the finest level, from the coarsest to the finest; see `fit_level`."""
+    """Velocity (N, D, *s) from the coarsest level to the finest that the schedule goes to; see `fit_level`.
+
+    Args:
+        fixed: levels, coarsest first.
+        moving: likewise.
+        loss: similarity of images.
+        iterations: Adam steps, of which each level has its share.
+        bidirectional: compare in both directions.
+        schedule: shares and regularity.
+        start: velocity to start from, on any grid.
+    """
     velocity = start
-    for one, other, steps in zip(fixed, moving, iterations, strict=True):
-        if steps:
+    steps = schedule.iterations(len(fixed), iterations)
+    if not any(steps):
+        steps[-1] = iterations
+    for level, (one, other, count) in enumerate(zip(fixed, moving, steps, strict=True)):
+        if count:
             velocity = fit_level(
                 one,
                 other,
                 velocity,
                 loss=loss,
-                iterations=steps,
+                iterations=count,
                 bidirectional=bidirectional,
-                regularity=regularity,
+                regularity=schedule.finest if level == len(fixed) - 1 else schedule.coarse,
             )
     if velocity is None:
-        raise ValueError("expected at least one level with iterations")
+        raise ValueError("expected at least one level")
     return velocity
 
 
