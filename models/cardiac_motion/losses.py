@@ -67,7 +67,7 @@ def _window_matrix(size: int, window: int, stride: int, like: Tensor) -> Tensor:
 
 
 def window_mean(image: Tensor, window: int | Sequence[int], *, stride: int = 1) -> Tensor:
-    """Mean of (B, C, *S) over a box-shaped window around every voxel; at the border over its part inside the image.
+    """Mean of (B, C, *S) over a box-shaped window around every voxel, as far as it lies inside the image.
 
     Args:
         image: (B, C, *S).

@@ -1,7 +1,8 @@
 """Registration by a pyramid of stationary velocity fields, optimised directly, many pairs in one batch.
 
 After the paper's scheme: from scratch for every pair, from the coarsest level to the finest, a velocity that is
-low-passed by a Gaussian and exponentiated, images compared in both directions. Apart from the network, this differs:
+low-passed by a Gaussian and exponentiated, images compared in both directions. Apart from
+the network, this differs:
 
 - the levels are gone through one after the other instead of all at once;
 - a finer level goes on with the velocity of the coarser one, where the paper composes the levels' deformations;
