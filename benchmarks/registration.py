@@ -162,6 +162,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", choices=("report", "tuning"), default="report", help="which phantoms")
     parser.add_argument("--through-plane", action="store_true", help="phantoms move along the long axis, too")
     parser.add_argument("--no-real", action="store_true", help="phantoms alone")
+    parser.add_argument("--pairs", help="names of the real pairs to run, with commas; all by default")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each method on each pair, for the times")
     parser.add_argument("--markdown", type=Path, help="write the tables to this file, too")
     chosen = parser.parse_args(arguments)
@@ -175,13 +176,30 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return chosen
 
 
+def _chosen_pairs(names: str | None) -> list[Pair]:
+    """The real pairs of these names, all without.
+
+    Raises:
+        InputError: a name that there is not.
+    """
+    pairs = real_pairs()
+    if names is None:
+        return pairs
+    wanted = names.split(",")
+    known = {pair.name: pair for pair in pairs}
+    missing = [name for name in wanted if name not in known]
+    if missing:
+        raise InputError(f"there are the pairs {', '.join(known)}, got {', '.join(missing)}")
+    return [known[name] for name in wanted]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the comparison; 0, or 2 where data or a library are not there."""
     chosen = _arguments(arguments)
     torch.set_num_threads(THREADS)
     try:
         methods = {name: make_method(name) for name in chosen.methods}
-        sets = {} if chosen.no_real else {"Real pairs": real_pairs()}
+        sets = {} if chosen.no_real else {"Real pairs": _chosen_pairs(chosen.pairs)}
         if chosen.phantoms:
             kind = "with" if chosen.through_plane else "no"
             seeds = (REPORT_SEEDS if chosen.seeds == "report" else TUNING_SEEDS)[: chosen.phantoms]
