@@ -74,8 +74,7 @@ class Cine:
     @property
     def cycle_seconds(self) -> float:
         """Length of the cardiac cycle: the time from the first frame to the one after the last."""
-        times = self.frame_times
-        return float((times[-1] - times[0]) * self.n_frames / (self.n_frames - 1))
+        return cycle_seconds(self.frame_times)
 
     @cached_property
     def content_hash(self) -> str:
@@ -85,6 +84,12 @@ class Cine:
         for array in (self.frames, self.affine, self.frame_times):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
+
+
+def cycle_seconds(frame_times: npt.NDArray[np.float64]) -> float:
+    """Length of a cycle sampled at these times (T,): to the frame after the last; 0 for a single frame."""
+    n = len(frame_times)
+    return float((frame_times[-1] - frame_times[0]) * n / (n - 1)) if n > 1 else 0.0
 
 
 def check_affine(affine: npt.ArrayLike) -> npt.NDArray[np.float64]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from cardiac_motion.cine import Cine, check_affine, spacing_of
+from cardiac_motion.cine import Cine, check_affine, cycle_seconds, spacing_of
 from cardiac_motion.errors import InputError
 from cardiac_motion.fields import Interpolation, compose, invert, sample, to_mm, warp
 
@@ -149,9 +149,7 @@ class Motion:
     @property
     def cycle_seconds(self) -> float:
         """Length of the cardiac cycle: the time from the first frame to the one after the last."""
-        times = self.frame_times
-        n = self.n_frames
-        return float((times[-1] - times[0]) * n / (n - 1)) if n > 1 else 0.0
+        return cycle_seconds(self.frame_times)
 
     @cached_property
     def is_in_plane(self) -> bool:
