@@ -1,0 +1,1 @@
+"""One configuration per hosted model family; see `lib.app`."""
