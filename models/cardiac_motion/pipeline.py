@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from cardiac_motion.labels import Label
 from cardiac_motion.metrics import folds
 from cardiac_motion.motion import Motion
 from cardiac_motion.motion_cache import MotionCache, cache_key
-from cardiac_motion.propagation import propagate
+from cardiac_motion.propagation import Propagator
 from cardiac_motion.registration.base import MotionModel, Progress, as_settings, check_reference, silent
 
 Labels = npt.NDArray[np.uint8]
@@ -85,6 +87,7 @@ class Propagated:
         key_frames: frames that keep what was drawn, in order.
         motion_seconds: of estimating the motion, or of reading it from the cache.
         propagation_seconds: of carrying the labels.
+        folds: share of folded voxels of the motion, see `share_of_folds`.
         from_cache: whether the motion was known.
         warnings: for the reader.
     """
@@ -94,6 +97,7 @@ class Propagated:
     key_frames: tuple[int, ...]
     motion_seconds: float
     propagation_seconds: float
+    folds: float
     from_cache: bool
     warnings: tuple[str, ...]
 
@@ -124,7 +128,7 @@ class Propagated:
             "key_frames": list(self.key_frames),
             "volumes_ml": {s.name: [round(float(v), 3) for v in curve] for s, curve in self.volumes_ml.items()},
             **(function.to_json() if function else copy.deepcopy(_NO_FUNCTION)),
-            "folds": share_of_folds(self.motion),
+            "folds": self.folds,
             "seconds": {
                 "motion": round(self.motion_seconds, 3),
                 "propagation": round(self.propagation_seconds, 3),
@@ -190,18 +194,62 @@ def propagate_cine(
     motion, known = estimate_motion(
         cine, model, reference=reference, options=options, cache=cache, progress=progress
     )
-    between = time.perf_counter()
-    labels = propagate(motion, key_frames)
-    end = time.perf_counter()
-    return Propagated(
-        labels=labels,
-        motion=motion,
-        key_frames=tuple(sorted(key_frames)),
-        motion_seconds=between - start,
-        propagation_seconds=end - between,
-        from_cache=known,
-        warnings=tuple(_warnings(motion, key_frames)),
-    )
+    return KnownMotion(motion).carry(key_frames, motion_seconds=time.perf_counter() - start, from_cache=known)
+
+
+class KnownMotion:
+    """A motion with all that is computed from it once, for labels that are carried again and again.
+
+    Threads may share it.
+
+    Args:
+        motion: of a cine.
+    """
+
+    def __init__(self, motion: Motion) -> None:
+        self.motion = motion
+        self._propagator = Propagator(motion)
+        self._lock = threading.Lock()
+
+    @cached_property
+    def _still(self) -> npt.NDArray[np.bool_]:
+        return ~_moving(self.motion)
+
+    @cached_property
+    def folds(self) -> float:
+        """See `share_of_folds`."""
+        return share_of_folds(self.motion)
+
+    def carry(
+        self, key_frames: Mapping[int, Labels], *, motion_seconds: float = 0.0, from_cache: bool = True
+    ) -> Propagated:
+        """Carry the labels (Z, Y, X) of the key frames through the cycle; key frames of before are forgotten.
+
+        Args:
+            key_frames: by frame.
+            motion_seconds: what it took to get the motion.
+            from_cache: whether it was known.
+
+        Raises:
+            InputError: no key frame, labels that do not fit, a frame that does not exist.
+        """
+        if not key_frames:
+            raise InputError("propagation needs at least one key frame, got none")
+        start = time.perf_counter()
+        with self._lock:
+            self._propagator.set_key_frames(key_frames)
+            labels = self._propagator.labels
+        end = time.perf_counter()
+        return Propagated(
+            labels=labels,
+            motion=self.motion,
+            key_frames=tuple(sorted(key_frames)),
+            motion_seconds=motion_seconds,
+            propagation_seconds=end - start,
+            folds=self.folds,
+            from_cache=from_cache,
+            warnings=tuple(_warnings(self._still, key_frames)),
+        )
 
 
 def _moving(motion: Motion) -> npt.NDArray[np.bool_]:
@@ -209,8 +257,7 @@ def _moving(motion: Motion) -> npt.NDArray[np.bool_]:
     return (np.abs(motion.from_reference).max(axis=(0, 1)) + np.abs(motion.to_reference).max(axis=(0, 1))) > 0
 
 
-def _warnings(motion: Motion, key_frames: Mapping[int, Labels]) -> list[str]:
-    still = ~_moving(motion)
+def _warnings(still: npt.NDArray[np.bool_], key_frames: Mapping[int, Labels]) -> list[str]:
     warnings = []
     for frame, labels in sorted(key_frames.items()):
         labelled = labels > 0

@@ -12,7 +12,13 @@ from cardiac_motion.io import write_labels
 from cardiac_motion.labels import Label
 from cardiac_motion.motion import Motion
 from cardiac_motion.motion_cache import MotionCache
-from cardiac_motion.pipeline import propagate_cine, read_key_frames, share_of_folds, split_label_argument
+from cardiac_motion.pipeline import (
+    KnownMotion,
+    propagate_cine,
+    read_key_frames,
+    share_of_folds,
+    split_label_argument,
+)
 from cardiac_motion.registration.base import silent
 from cardiac_motion.registration.recursive.options import RecursiveOptions
 
@@ -121,6 +127,16 @@ def test_a_known_motion_is_not_estimated_again(cine: Cine, tmp_path: Path) -> No
     propagate_cine(cine, {0: _ring()}, model, cache=cache, options=RecursiveOptions(levels=2))
     propagate_cine(Cine(cine.frames + 1, cine.affine, cine.frame_times), {0: _ring()}, model, cache=cache)
     assert model.calls == 4
+
+
+def test_a_known_motion_carries_other_key_frames_as_from_nothing(cine: Cine) -> None:
+    known = KnownMotion(Shifting().estimate(cine))
+    for keys in ({0: _ring()}, {0: _ring(), 3: _ring(18)}, {2: _ring(20)}):
+        one, other = known.carry(keys), propagate_cine(cine, keys, Shifting())
+        assert (one.labels == other.labels).all()
+        assert (one.key_frames, one.folds) == (other.key_frames, other.folds)
+    with pytest.raises(InputError, match="at least one key frame"):
+        known.carry({})
 
 
 def test_labels_where_nothing_moves_are_warned_of(cine: Cine) -> None:

@@ -122,6 +122,25 @@ class Propagator:
             raise InputError(f"frame {frame} is not a key frame; key frames are {list(self.key_frames)}")
         return self._change({frame: None})
 
+    def set_key_frames(self, key_frames: Mapping[int, npt.NDArray[Any]]) -> tuple[int, ...]:
+        """Make these the key frames, and no others; what stays the same costs nothing.
+
+        Args:
+            key_frames: labels (Z, Y, X) by frame, as for `update`.
+
+        Returns:
+            The frames whose labels were redone, in order.
+
+        Raises:
+            InputError: as `update`.
+        """
+        changes: dict[int, KeyFrame | None] = {t: None for t in self._keys if t not in key_frames}
+        for t, labels in key_frames.items():
+            held = self._keys.get(t)
+            if held is None or not np.array_equal(held.labels, labels):
+                changes[t] = KeyFrame.checked(labels, self.motion, t)
+        return self._change(changes) if changes else ()
+
     def _change(self, changes: Mapping[int, KeyFrame | None]) -> tuple[int, ...]:
         for frame, given in changes.items():
             if given is None:

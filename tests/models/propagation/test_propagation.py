@@ -384,3 +384,20 @@ class TestBadInput:
         with pytest.raises(InputError, match="a distance above 0"):
             Propagator(motion, cap_mm=0)
         assert Propagator(motion, cap_mm=1.5).cap_mm == 3.0
+
+
+def test_setting_key_frames_gives_what_a_fresh_start_gives() -> None:
+    motion = random_motion(3)
+    labels = {t: stack(heart((40, 44), (18 + t, 20)), heart((40, 44), (20, 18 + t))) for t in range(4)}
+    propagator = Propagator(motion, {0: labels[0], 3: labels[3]})
+    for keys in ({0: labels[0], 2: labels[2]}, {1: labels[2]}, {1: labels[1], 3: labels[0], 5: labels[2]}):
+        redone = propagator.set_key_frames(keys)
+        assert propagator.key_frames == tuple(sorted(keys))
+        assert set(keys) <= set(redone) | {0}  # frame 0 is as before in the first change
+        assert (propagator.labels == propagate(motion, keys)).all()
+        assert propagator.set_key_frames(keys) == ()
+    before = propagator.labels
+    with pytest.raises(InputError, match="got an empty label for frame 2"):
+        propagator.set_key_frames({2: np.zeros_like(labels[0])})
+    assert propagator.labels is before
+    assert propagator.key_frames == (1, 3, 5)
