@@ -138,6 +138,18 @@ class Propagated:
         }
 
 
+def motion_key(cine: Cine, model: MotionModel, *, reference: int, options: Any) -> str:
+    """The key of a motion in the cache: the image, the model and how it is to be run."""
+    return cache_key(
+        image_hash=cine.content_hash,
+        model=model.name,
+        weights_checksum=model.weights_checksum,
+        code_version=model.version,
+        reference=reference,
+        settings=as_settings(options),
+    )
+
+
 def estimate_motion(
     cine: Cine,
     model: MotionModel,
@@ -155,14 +167,7 @@ def estimate_motion(
     """
     check_reference(cine, reference)
     options = model.default_options if options is None else options
-    key = cache_key(
-        image_hash=cine.content_hash,
-        model=model.name,
-        weights_checksum=model.weights_checksum,
-        code_version=model.version,
-        reference=reference,
-        settings=as_settings(options),
-    )
+    key = motion_key(cine, model, reference=reference, options=options)
     known = None if cache is None else cache.get(key)
     if known is not None:
         return known, True
