@@ -12,7 +12,7 @@ import numpy.typing as npt
 from cardiac_motion.cine import Cine
 from cardiac_motion.errors import GeometryWarning, InputError
 from cardiac_motion.io.geometry import Affine
-from cardiac_motion.io.image_file import storage_values
+from cardiac_motion.io.image_file import MAX_VOXELS, storage_values
 from cardiac_motion.io.images import read_image, write_image
 from cardiac_motion.io.single_file import is_nifti, stem_of
 from cardiac_motion.io.timing import frame_times, uniform_step
@@ -31,8 +31,25 @@ def read_cine(path: Path | str) -> Cine:
     Raises:
         InputError: whatever is wrong with it, in one message that names the file.
     """
+    cine, notes = load_cine(path)
+    _warn(Path(path), notes)
+    return cine
+
+
+def load_cine(path: Path | str, *, max_voxels: int = MAX_VOXELS) -> tuple[Cine, tuple[str, ...]]:
+    """Read a cine as `read_cine` does, and give what it would warn of, one sentence each, instead of warning.
+
+    For programs with several threads, which share one list of warnings.
+
+    Args:
+        path: the file or folder.
+        max_voxels: a file that promises more over all frames is refused before its voxels are read.
+
+    Raises:
+        InputError: whatever is wrong with it, in one message that names the file.
+    """
     path = Path(path)
-    image = read_image(path)
+    image = read_image(path, max_voxels=max_voxels)
     n_frames, *shape = image.values.shape
     if not image.has_time_axis:
         raise InputError(
@@ -42,11 +59,11 @@ def read_cine(path: Path | str) -> Cine:
     if n_frames < 2:
         raise InputError(f"{path}: expected a cine, got one frame only, size (X, Y, Z, T) = {(*shape[::-1], 1)}")
     times, guessed = frame_times(image.timing, n_frames)
-    _warn(path, (*image.notes, *([guessed] if guessed else [])))
     try:
-        return Cine(_as_float32(image.values), image.affine, times, name=stem_of(path))
+        cine = Cine(_as_float32(image.values), image.affine, times, name=stem_of(path))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+    return cine, (*image.notes, *([guessed] if guessed else []))
 
 
 def read_frame(path: Path | str) -> tuple[npt.NDArray[np.float32], Affine]:

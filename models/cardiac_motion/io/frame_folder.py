@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from cardiac_motion.errors import InputError
 from cardiac_motion.io.geometry import Affine, corner_distance
-from cardiac_motion.io.image_file import ImageFile, check_voxel_count
+from cardiac_motion.io.image_file import MAX_VOXELS, ImageFile, check_voxel_count
 from cardiac_motion.io.nifti import write_nifti
 from cardiac_motion.io.single_file import FORMATS, is_nifti, is_nrrd, read_file
 from cardiac_motion.io.timing import Timing, uniform_step
@@ -20,19 +20,20 @@ FRAME_TOLERANCE = 0.01
 """Voxels by which the corners of two frames may differ, for rounding."""
 
 
-def read_frame_folder(folder: Path) -> ImageFile:
+def read_frame_folder(folder: Path, *, max_voxels: int = MAX_VOXELS) -> ImageFile:
     """Read all images of a folder as one series.
 
     Their names must be the same but for one number, by whose value they are ordered (2 before 10). Hidden files,
     folders and files that are no images are passed over.
 
     Raises:
-        InputError: no images, names that give no order, frames that differ in shape or geometry, a bad file.
+        InputError: no images, names that give no order, frames that differ in shape or geometry, a bad file,
+            more than ``max_voxels`` in all.
     """
     numbered = _numbered_files(folder)
     frames: list[ImageFile] = []
     for _, path in numbered:
-        frame = read_file(path)
+        frame = read_file(path, max_voxels=max_voxels)
         if len(frame.values) > 1:
             raise InputError(f"{path}: expected one 3D frame, got {len(frame.values)} frames in one file")
         if frames:
@@ -40,7 +41,7 @@ def read_frame_folder(folder: Path) -> ImageFile:
         else:
             with_all = (len(numbered), *frame.values.shape[1:])
             try:
-                check_voxel_count(with_all)
+                check_voxel_count(with_all, max_voxels)
             except InputError as error:
                 raise InputError(f"{folder}: {error}") from error
         frames.append(frame)

@@ -18,7 +18,8 @@ from cardiac_motion.errors import InputError
 from cardiac_motion.io.timing import Timing
 
 MAX_VOXELS = 2**28
-"""Voxels over all frames that a file may promise: 1 GiB as float32, 50 frames of 20 slices of 512 x 512 pixels."""
+"""Voxels over all frames that a file may promise unless the caller says otherwise: 1 GiB as float32, 50 frames of
+20 slices of 512 x 512 pixels."""
 
 _MAX_DEFLATE_RATIO = 1032
 """Bytes that one byte of a deflate stream can stand for at most (zlib's technical notes)."""
@@ -66,7 +67,13 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def read_voxels(
-    stream: ByteStream, shape: Sequence[int], dtype: np.dtype[Any], *, available: int, is_compressed: bool
+    stream: ByteStream,
+    shape: Sequence[int],
+    dtype: np.dtype[Any],
+    *,
+    available: int,
+    is_compressed: bool,
+    max_voxels: int = MAX_VOXELS,
 ) -> npt.NDArray[Any]:
     """Read an array in C order; memory grows with what the file holds, not with what its header promises.
 
@@ -76,11 +83,12 @@ def read_voxels(
         dtype: from the header, in the file's byte order.
         available: bytes left on disk from there on, compressed ones if it is compressed.
         is_compressed: by deflate.
+        max_voxels: how many are read at most.
 
     Raises:
-        InputError: the file holds fewer bytes than promised, or more, or the promise is beyond `MAX_VOXELS`.
+        InputError: the file holds fewer bytes than promised, or more, or the promise is beyond ``max_voxels``.
     """
-    check_voxel_count(shape)
+    check_voxel_count(shape, max_voxels)
     needed = math.prod(shape) * dtype.itemsize
     if needed > available * (_MAX_DEFLATE_RATIO if is_compressed else 1):
         kind = "compressed bytes, too few by far" if is_compressed else "bytes"
@@ -99,13 +107,13 @@ def read_voxels(
     return np.frombuffer(buffer, dtype=dtype).reshape(shape)
 
 
-def check_voxel_count(shape: Sequence[int]) -> None:
-    """Raise InputError if a header promises sizes below 1, or more voxels than `MAX_VOXELS`."""
+def check_voxel_count(shape: Sequence[int], max_voxels: int = MAX_VOXELS) -> None:
+    """Raise InputError if a header promises sizes below 1, or more voxels than ``max_voxels``."""
     if min(shape) < 1:
         raise InputError(f"every axis needs at least one voxel, its header has sizes {tuple(shape)}")
-    if math.prod(shape) > MAX_VOXELS:
+    if math.prod(shape) > max_voxels:
         raise InputError(
-            f"its header promises {math.prod(shape)} voxels, more than the {MAX_VOXELS} that are read"
+            f"its header promises {math.prod(shape)} voxels, more than the {max_voxels} that are read"
         )
 
 

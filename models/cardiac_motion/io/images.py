@@ -12,7 +12,7 @@ from cardiac_motion.atomic import atomic_path
 from cardiac_motion.errors import InputError
 from cardiac_motion.io.frame_folder import read_frame_folder, write_frame_folder
 from cardiac_motion.io.geometry import Affine
-from cardiac_motion.io.image_file import ImageFile
+from cardiac_motion.io.image_file import MAX_VOXELS, ImageFile
 from cardiac_motion.io.nifti import write_nifti
 from cardiac_motion.io.nrrd import write_nrrd
 from cardiac_motion.io.single_file import FORMATS, is_nifti, is_nrrd, read_file
@@ -21,15 +21,17 @@ from cardiac_motion.io.timing import uniform_step
 _SEQUENCE = ".seq.nrrd"
 
 
-def read_image(path: Path) -> ImageFile:
+def read_image(path: Path, *, max_voxels: int = MAX_VOXELS) -> ImageFile:
     """Read an image file, or a folder of 3D frames.
 
     Raises:
-        InputError: whatever is wrong with it, in one message that names the file.
+        InputError: whatever is wrong with it, more than ``max_voxels`` in all included; one message, which names
+            the file.
     """
     if not path.exists():
         raise InputError(f"{path}: does not exist")
-    return read_frame_folder(path) if path.is_dir() else read_file(path)
+    read = read_frame_folder if path.is_dir() else read_file
+    return read(path, max_voxels=max_voxels)
 
 
 def is_frame_folder(path: Path) -> bool:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from cardiac_motion.cine import Cine, check_affine
 from cardiac_motion.errors import InputError
 from cardiac_motion.io.geometry import corner_distance, nearest_orthonormal, straightening
+from cardiac_motion.io.image_file import MAX_VOXELS
 from cardiac_motion.io.images import read_image, write_image
 from cardiac_motion.labels import Label
 
@@ -53,16 +54,20 @@ class LabelImage:
         object.__setattr__(self, "affine", check_affine(self.affine))
 
 
-def read_labels(path: Path | str) -> LabelImage:
+def read_labels(path: Path | str, *, max_voxels: int = MAX_VOXELS) -> LabelImage:
     """Read a label map of one frame (3D) or all (4D): NIfTI, NRRD, or a folder of 3D frames.
 
     Integer values stored as floating-point numbers are accepted.
+
+    Args:
+        path: the file or folder.
+        max_voxels: a file that promises more over all frames is refused before its voxels are read.
 
     Raises:
         InputError: whatever is wrong with it, values that are no labels included; the message names the file.
     """
     path = Path(path)
-    image = read_image(path)
+    image = read_image(path, max_voxels=max_voxels)
     try:
         labels = _as_labels(image.values)
     except InputError as error:
@@ -102,7 +107,9 @@ def check_labels(label_image: LabelImage, cine: Cine, *, allowed: Collection[int
             f"{label_image.name}: has {n_frames} frames; expected one, or {cine.n_frames} as the cine {cine.name}"
         )
     _check_place(label_image, cine)
-    found = np.flatnonzero(np.bincount(label_image.labels.ravel(), minlength=256))
+    # Frame by frame: bincount makes eight bytes of every voxel.
+    counts = sum(np.bincount(frame.ravel(), minlength=256) for frame in label_image.labels)
+    found = np.flatnonzero(counts)
     unknown = [int(value) for value in found if value not in allowed]
     if unknown:
         raise InputError(

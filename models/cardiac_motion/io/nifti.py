@@ -21,7 +21,14 @@ from cardiac_motion.io.geometry import (
     nearest_orthonormal,
     straightening,
 )
-from cardiac_motion.io.image_file import ByteStream, ImageFile, check_voxel_count, read_voxels, reading
+from cardiac_motion.io.image_file import (
+    MAX_VOXELS,
+    ByteStream,
+    ImageFile,
+    check_voxel_count,
+    read_voxels,
+    reading,
+)
 from cardiac_motion.io.timing import Timing
 
 _HEADERS: dict[int, type[nib.Nifti1Header]] = {348: nib.Nifti1Header, 540: nib.Nifti2Header}
@@ -49,33 +56,37 @@ _FORM_TOLERANCE = 0.1
 """Voxels by which sform and qform may place a corner differently without a word."""
 
 
-def read_nifti(path: Path) -> ImageFile:
+def read_nifti(path: Path, *, max_voxels: int = MAX_VOXELS) -> ImageFile:
     """Read a 2D, 3D or 4D NIfTI file.
 
     World coordinates are the sform's; without one the qform's; without both, those that ITK and Slicer assume.
     Where sform and pixdim disagree on the voxel size, as in all of ACDC, pixdim is right: ITK's reading.
 
     Raises:
-        InputError: whatever is wrong with it, in one message that names the file.
+        InputError: whatever is wrong with it, more than ``max_voxels`` included; one message, which names the
+            file.
     """
     with reading(path), path.open("rb") as file:
         available = path.stat().st_size
         is_compressed = file.read(2) == _GZIP_MAGIC
         file.seek(0)
         if not is_compressed:
-            return _read(file, available, is_compressed=False)
+            return _read(file, available, is_compressed=False, max_voxels=max_voxels)
         with gzip.GzipFile(fileobj=file) as stream:
-            return _read(stream, available, is_compressed=True)
+            return _read(stream, available, is_compressed=True, max_voxels=max_voxels)
 
 
-def _read(stream: ByteStream, available: int, *, is_compressed: bool) -> ImageFile:
+def _read(stream: ByteStream, available: int, *, is_compressed: bool, max_voxels: int) -> ImageFile:
     header, position = _read_header(stream)
     sizes = _sizes(header)
+    check_voxel_count(sizes, max_voxels)
     dtype = _dtype(header)
     offset = _voxel_offset(header, position)
     _skip(stream, offset - position)
     left = available if is_compressed else available - offset
-    values = read_voxels(stream, sizes[::-1], dtype, available=left, is_compressed=is_compressed)
+    values = read_voxels(
+        stream, sizes[::-1], dtype, available=left, is_compressed=is_compressed, max_voxels=max_voxels
+    )
     with np.errstate(invalid="ignore"):  # a damaged header may hold signalling NaN
         affine, notes = _affine(header, sizes)
     return ImageFile(
@@ -120,9 +131,7 @@ def _sizes(header: Any) -> list[int]:
         raise InputError(
             f"holds several values per voxel, sizes {tuple(sizes)}; expected (X, Y, Z) or (X, Y, Z, T)"
         )
-    sizes += [1] * (3 - len(sizes))
-    check_voxel_count(sizes)
-    return sizes
+    return sizes + [1] * (3 - len(sizes))
 
 
 def _dtype(header: Any) -> np.dtype[Any]:

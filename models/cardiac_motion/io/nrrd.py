@@ -18,7 +18,7 @@ import numpy.typing as npt
 from cardiac_motion.cine import check_affine
 from cardiac_motion.errors import InputError
 from cardiac_motion.io.geometry import RAS_TO_LPS, Affine, describe_skew
-from cardiac_motion.io.image_file import ImageFile, check_voxel_count, read_voxels, reading
+from cardiac_motion.io.image_file import MAX_VOXELS, ImageFile, check_voxel_count, read_voxels, reading
 from cardiac_motion.io.timing import Timing, unit_from_name
 
 _MAX_HEADER_BYTES = 2**22
@@ -83,22 +83,30 @@ class _Header:
         return next((self.pairs[key] for key in keys if key in self.pairs), None)
 
 
-def read_nrrd(path: Path) -> ImageFile:
+def read_nrrd(path: Path, *, max_voxels: int = MAX_VOXELS) -> ImageFile:
     """Read a 3D NRRD, or a 4D one whose fourth axis, at any place, runs over frames.
 
     Raises:
-        InputError: whatever is wrong with it, in one message that names the file.
+        InputError: whatever is wrong with it, more than ``max_voxels`` included; one message, which names the
+            file.
     """
     with reading(path), path.open("rb") as file:
         header = _read_header(file)
         sizes = header.sizes
-        check_voxel_count(sizes)
+        check_voxel_count(sizes, max_voxels)
         frame_axis, affine, notes = _geometry(header)
         dtype = _dtype(header)
         is_compressed = _is_compressed(header)
         available = path.stat().st_size - file.tell()
         with gzip.GzipFile(fileobj=file) if is_compressed else nullcontext(file) as stream:
-            values = read_voxels(stream, sizes[::-1], dtype, available=available, is_compressed=is_compressed)
+            values = read_voxels(
+                stream,
+                sizes[::-1],
+                dtype,
+                available=available,
+                is_compressed=is_compressed,
+                max_voxels=max_voxels,
+            )
         timing = None
         if frame_axis is None:
             values = values[np.newaxis]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cardiac_motion.errors import InputError
-from cardiac_motion.io.image_file import ImageFile
+from cardiac_motion.io.image_file import MAX_VOXELS, ImageFile
 from cardiac_motion.io.nifti import read_nifti
 from cardiac_motion.io.nrrd import read_nrrd
 
@@ -22,16 +22,16 @@ def is_nrrd(path: Path) -> bool:
     return path.name.lower().endswith(".nrrd")
 
 
-def read_file(path: Path) -> ImageFile:
+def read_file(path: Path, *, max_voxels: int = MAX_VOXELS) -> ImageFile:
     """Read a NIfTI or NRRD file.
 
     Raises:
-        InputError: another ending, or whatever is wrong with the file.
+        InputError: another ending, or whatever is wrong with the file, more than ``max_voxels`` included.
     """
     if is_nifti(path):
-        return read_nifti(path)
+        return read_nifti(path, max_voxels=max_voxels)
     if is_nrrd(path):
-        return read_nrrd(path)
+        return read_nrrd(path, max_voxels=max_voxels)
     hint = "; DICOM has to be imported first" if path.suffix.lower() in {".dcm", ".ima"} else ""
     raise InputError(f"{path}: expected a file that ends in {FORMATS}, or a folder of 3D frames{hint}")
 

@@ -17,7 +17,7 @@ import pytest
 import SimpleITK as sitk  # noqa: N813 - the customary name
 from cardiac_motion.cine import Cine
 from cardiac_motion.errors import GeometryWarning, InputError
-from cardiac_motion.io import MAX_VOXELS, read_cine, read_frame, read_labels, write_cine, write_labels
+from cardiac_motion.io import MAX_VOXELS, load_cine, read_cine, read_frame, read_labels, write_cine, write_labels
 
 MakeCine = Callable[..., Cine]
 Edit = Callable[[bytearray], None]
@@ -228,6 +228,17 @@ BAD_NRRD: dict[str, tuple[str, str, str]] = {
     "unknown encoding": ("encoding: gzip", "encoding: bzip2", "encoded as 'bzip2'; expected raw or gzip"),
     "raw where it is gzip": ("encoding: gzip", "encoding: raw", "but it holds .* bytes: truncated"),
     "voxels elsewhere": ("endian: little", "endian: little\ndata file: voxels.raw", "voxels are in another file"),
+    "voxels elsewhere, by an absolute path": (
+        "endian: little",
+        "endian: little\ndatafile: /etc/hostname",
+        "voxels are in another file",
+    ),
+    "voxels in a list of files": ("kinds: list", "data file: LIST\nkinds: list", "voxels are in another file"),
+    "voxels in a row of files": (
+        "endian: little",
+        "endian: little\ndata file: v%02d.raw 1 4 1",
+        "voxels are in another file",
+    ),
     "skipped bytes": ("endian: little", "endian: little\nbyte skip: 4", "skips lines or bytes"),
     "unknown space": ("left-posterior-superior", "scanner-xyz", "space is 'scanner-xyz'; expected one of"),
     "colours": ("kinds: list", "kinds: RGB-color", "holds a RGB-color per voxel"),
@@ -285,6 +296,32 @@ def test_bad_directions(tmp_path: Path, make_cine: MakeCine, new: bytes, message
     lines = [new if line.startswith(b"space directions") else line for line in header.split(b"\n")]
     path.write_bytes(b"\n".join(lines) + b"\n\n" + voxels)
     check_bad(path, message)
+
+
+@pytest.mark.parametrize("name", ["cine.nii", "cine.nii.gz", "cine.seq.nrrd"])
+def test_more_voxels_than_the_caller_allows(tmp_path: Path, make_cine: MakeCine, name: str) -> None:
+    """Refused by the header alone: what follows it is not even looked at."""
+    path = tmp_path / name
+    cine = make_cine((4, 3, 6, 5))
+    write_cine(path, cine)
+    assert load_cine(path, max_voxels=360)[0].shape == cine.shape
+    write_labels(path, np.zeros(cine.shape, dtype=np.uint8), cine)
+    assert read_labels(path, max_voxels=360).labels.shape == cine.shape
+    # The damage at the end would be found first if the voxels were read before the refusal.
+    path.write_bytes(path.read_bytes()[:-5])
+    for read in (load_cine, read_labels):
+        with pytest.raises(InputError, match="promises 360 voxels, more than the 359 that are read"):
+            read(path, max_voxels=359)
+
+
+def test_notes_in_place_of_a_warning(tmp_path: Path, make_cine: MakeCine) -> None:
+    write_cine(tmp_path / "cine.nii", make_cine(shear=0.02))
+    cine, notes = load_cine(tmp_path / "cine.nii")
+    assert [note[:20] for note in notes] == ["its axes are skewed "]
+    with pytest.warns(GeometryWarning, match=r"cine\.nii: its axes are skewed") as caught:
+        assert read_cine(tmp_path / "cine.nii").content_hash == cine.content_hash
+    assert str(caught[0].message) == f"{tmp_path / 'cine.nii'}: {notes[0]}"
+    assert caught[0].filename == __file__
 
 
 def test_a_nrrd_that_ends_in_its_header(tmp_path: Path, make_cine: MakeCine) -> None:
