@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "models" / "cardiac_motion"
 
 FLOORS = (
-    {"labels", "errors", "atomic"},
+    {"labels", "errors", "atomic", "progress"},
     {"cine", "fields", "losses", "metrics", "motion", "io"},
     {"phantom", "networks", "working_grid"},
     {"propagation", "motion_cache"},

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cardiac_motion.errors import InputError
-from cardiac_motion.registration.base import Progress as Report
+from cardiac_motion.progress import Progress as Report
 
 BAD_INPUT = 2
 INTERRUPTED = 130

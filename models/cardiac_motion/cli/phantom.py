@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cardiac_motion.cli.console import answer
+from cardiac_motion.cli.console import answer, progress_bar
 from cardiac_motion.cli.outputs import Output, check_outputs
 from cardiac_motion.phantom import AppearanceOptions, PhantomOptions, make_study
 from cardiac_motion.phantom.write import write_study
@@ -37,8 +37,10 @@ def phantom(
         motion_truth=truth,
         appearance=AppearanceOptions.clean() if clean else AppearanceOptions(),
     )
-    study = make_study(seed, options)
-    write_study(study, output, truth=truth)
+    with progress_bar() as report:
+        study = make_study(seed, options, progress=report)
+        report(1.0, "writing")
+        write_study(study, output, truth=truth)
     result = {
         "seed": seed,
         "shape": list(study.cine.shape),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -53,6 +54,7 @@ def render_slice(
     samples: int = 5,
     flow: Flow | None = None,
     motion: bool = True,
+    progress: Callable[[float], None] | None = None,
 ) -> RenderedSlice:
     """Sample one slice of a phantom.
 
@@ -68,6 +70,7 @@ def render_slice(
         samples: points through the thickness, odd; 1 for an infinitely thin slice.
         flow: signal of flowing blood, or None for blood that behaves as tissue.
         motion: also give the displacements.
+        progress: called with the fraction done, for each phase at least once; may raise to stop.
     """
     points = view.points(slice_index, shift=shift, offsets=slice_offsets(view.thickness, samples))
     middle = samples // 2
@@ -78,12 +81,22 @@ def render_slice(
     labels = torch.empty(len(phases), height * width, dtype=torch.uint8)
     to_reference = torch.zeros(len(phases), 3, height * width) if motion else None
     from_reference = torch.zeros(len(phases), 3, height * width) if motion else None
-    for moving in (False, True):
-        for index in (moves == moving).nonzero()[:, 0].split(CHUNK // samples):
+    chunks = {moving: (moves == moving).nonzero()[:, 0].split(CHUNK // samples) for moving in (False, True)}
+    steps, done = len(chunks[False]) + len(chunks[True]) * len(phases), 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done / steps)
+
+    for moving, parts in chunks.items():
+        for index in parts:
             a, b, c = (p.reshape(samples, -1)[:, index] for p in points)
             here = (*phantom.shape.to_canonical(a, b, c), c)
             if not moving:
                 frames[:, index], labels[:, index] = _look(phantom, here, view.spacing[2], middle)
+                step()
                 continue
             start: Points = (a[middle], b[middle], c[middle])
             for t, phase in enumerate(phases):
@@ -96,6 +109,7 @@ def render_slice(
                     to_reference[t, :, index] = _displacement(phantom, view, start, _row(material, middle))
                     moved = deformation.forward(_row(here, middle))
                     from_reference[t, :, index] = _displacement(phantom, view, start, moved)
+                step()
     size = (height, width)
     return RenderedSlice(
         frames.unflatten(-1, size),

@@ -20,10 +20,13 @@ from cardiac_motion.phantom.strain import Strain, ventricular_strain
 from cardiac_motion.phantom.threads import one_thread
 from cardiac_motion.phantom.views import LONG_AXIS_VIEWS, View, long_axis_view, short_axis_view
 from cardiac_motion.phantom.volumes import VolumeIntegrals
+from cardiac_motion.progress import Progress, silent
 
 FloatArray = npt.NDArray[np.float32]
 SAMPLES = 5
 """Points through the thickness of a slice."""
+_RENDERING = 0.95
+"""Share of the time that the images take; volumes and strains have the rest."""
 
 
 @dataclass(frozen=True)
@@ -74,26 +77,38 @@ class PhantomStudy(PhantomView):
 
 
 @one_thread()
-def make_study(seed: int, options: PhantomOptions | None = None) -> PhantomStudy:
+def make_study(seed: int, options: PhantomOptions | None = None, *, progress: Progress = silent) -> PhantomStudy:
     """Make a phantom study; the same seed and options give the same study.
 
     Args:
         seed: from 0 up; see `seeds.py` for those that are set apart.
         options: what to sample, and how it looks.
+        progress: called for every frame of every slice; may raise `Cancelled`.
 
     Raises:
         InputError: an option that no study can have.
+        Cancelled: from the progress callback.
     """
     options = options or PhantomOptions()
     phantom = draw_phantom(seed, options)
-    sax = _sample(phantom, short_axis_view(phantom, options), options)
-    long_axis: dict[str, PhantomView] = {
-        name: _sample(phantom, long_axis_view(phantom, options, name), options)
-        for name in (LONG_AXIS_VIEWS if options.long_axis_views else ())
-    }
+    views = [short_axis_view(phantom, options)]
+    views += [long_axis_view(phantom, options, n) for n in (LONG_AXIS_VIEWS if options.long_axis_views else ())]
+    slices = sum(view.shape[0] for view in views)
+    sampled: dict[str, PhantomView] = {}
+    before = 0
+    for view in views:
+
+        def report(done: float, message: str, start: int = before) -> None:
+            progress(_RENDERING * (start + done) / slices, message)
+
+        sampled[view.name] = _sample(phantom, view, options, report)
+        before += view.shape[0]
+    sax = sampled.pop("sax")
+    progress(_RENDERING, "volumes")
     es_frame = round(phantom.cycle.end_systole * options.frames)
     volumes = _volumes(phantom, sax, options.frames)
     lv = volumes[Label.LV.name]["analytic"]
+    progress(1.0, "phantom made")
     return PhantomStudy(
         **{name: getattr(sax, name) for name in PhantomView.__dataclass_fields__},
         es_frame=es_frame,
@@ -101,11 +116,12 @@ def make_study(seed: int, options: PhantomOptions | None = None) -> PhantomStudy
         ejection_fraction=float(1 - lv[es_frame] / lv[0]),
         parameters={**phantom.parameters(), "options": asdict(options)},
         phantom=phantom,
-        long_axis=long_axis,
+        long_axis=sampled,
     )
 
 
-def _sample(phantom: Phantom, view: View, options: PhantomOptions) -> PhantomView:
+def _sample(phantom: Phantom, view: View, options: PhantomOptions, progress: Progress) -> PhantomView:
+    """One view; ``progress`` is called with the number of slices done, a fraction of one included."""
     appearance = options.appearance
     artefacts = draw_artefacts(phantom.seed, view, options.frames, appearance)
     nominal = np.arange(options.frames) / options.frames
@@ -127,6 +143,9 @@ def _sample(phantom: Phantom, view: View, options: PhantomOptions) -> PhantomVie
             samples=SAMPLES if appearance.slice_thickness else 1,
             flow=flow,
             motion=options.motion_truth,
+            progress=lambda share, k=k: progress(  # type: ignore[misc]
+                k + share, f"{view.name}, slice {k + 1} of {slices}"
+            ),
         )
         image = add_ghosts(rendered.frames * sensitivity(phantom, view, k, artefacts), artefacts).clamp_min(0)
         frames[:, k] = add_noise(image, artefacts.noise, noise).numpy() * artefacts.scale

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from types import UnionType
 from typing import Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints, runtime_checkable
@@ -12,13 +12,17 @@ from torch import Tensor
 from cardiac_motion.cine import Cine
 from cardiac_motion.errors import InputError
 from cardiac_motion.motion import Motion
+from cardiac_motion.progress import Progress, silent
 
-Progress = Callable[[float, str], None]
-"""Called with the fraction done, 0 to 1, and a message; may raise `Cancelled`."""
-
-
-def silent(fraction: float, message: str) -> None:
-    """A progress callback that shows nothing."""
+__all__ = [
+    "MotionModel",
+    "PairRegistration",
+    "Progress",
+    "as_settings",
+    "check_reference",
+    "silent",
+    "with_options",
+]
 
 
 @dataclass(frozen=True)

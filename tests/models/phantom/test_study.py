@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pytest
 import torch
 from cardiac_motion import fields
+from cardiac_motion.errors import Cancelled
 from cardiac_motion.labels import Label
 from cardiac_motion.phantom import TEST_SEEDS, AppearanceOptions, PhantomOptions, PhantomStudy, make_study
 from cardiac_motion.phantom.strain import ventricular_strain
@@ -232,3 +233,42 @@ def test_a_default_study_is_what_a_scanner_gives() -> None:
     assert columns.min() > 20
     assert columns.max() < x - 20
     assert held[z // 2].any()
+
+
+def test_progress_rises_to_one_for_every_frame_and_changes_nothing() -> None:
+    options = PhantomOptions(frames=4, slices=2, matrix=(48, 48), pixel_spacing=4.0, long_axis_views=True)
+    heard: list[tuple[float, str]] = []
+    study = make_study(TEST_SEEDS[0], options, progress=lambda *call: heard.append(call))
+    fractions = [fraction for fraction, _ in heard]
+    assert fractions == sorted(fractions)
+    assert 0 < fractions[0] < 0.2
+    assert fractions[-1] == 1.0
+    said = [message for _, message in heard]
+    # A stack of two slices and three views of one, four frames each.
+    places = ["sax, slice 1 of 2", "sax, slice 2 of 2", *(f"{name}, slice 1 of 1" for name in study.long_axis)]
+    assert len(places) == 5
+    assert all(said.count(place) >= 4 for place in places), said
+    quiet = make_study(TEST_SEEDS[0], options)
+    assert quiet.cine.content_hash == study.cine.content_hash
+    assert np.array_equal(quiet.labels, study.labels)
+    assert quiet.motion is not None
+    assert study.motion is not None
+    assert all(np.array_equal(a, b) for a, b in zip(quiet.motion, study.motion, strict=True))
+    assert {name: view.cine.content_hash for name, view in quiet.long_axis.items()} == {
+        name: view.cine.content_hash for name, view in study.long_axis.items()
+    }
+
+
+def test_a_study_can_be_stopped() -> None:
+    threads = torch.get_num_threads()
+    heard: list[float] = []
+
+    def stop(fraction: float, _message: str) -> None:
+        heard.append(fraction)
+        if len(heard) == 3:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        make_study(TEST_SEEDS[0], PhantomOptions(frames=4, slices=2, matrix=(48, 48)), progress=stop)
+    assert len(heard) == 3
+    assert torch.get_num_threads() == threads
