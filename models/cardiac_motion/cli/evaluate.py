@@ -38,5 +38,7 @@ def evaluate(
             data, models=models, output=output, figures=figures, options=options, progress=report
         )
     answer(
-        {**found.to_json(), "written": str(output)}, f"{found.markdown()}\nwritten to {output}", as_json=as_json
+        {**found.to_json(), "written": str(output)},
+        f"{found.markdown(figures=False)}\nwritten to {output}",
+        as_json=as_json,
     )

@@ -12,17 +12,21 @@ from cardiac_motion.errors import InputError
 
 
 @contextmanager
-def merged_into(output: Path, *, files: Iterable[str], folders: Iterable[str] = ()) -> Iterator[Path]:
+def merged_into(
+    output: Path, *, files: Iterable[str], folders: Iterable[str] = (), earlier: Iterable[str] = ()
+) -> Iterator[Path]:
     """Yield a temporary folder; what it holds is moved into ``output`` when the block ends without an error.
 
     Whether ``output`` can be written is found out before the block starts. Files of the same name are replaced,
-    all others kept. Whatever ends the block early, Ctrl-C included, leaves everything as it was before, folders
-    that were made for it included.
+    those of an earlier run removed, all others kept. Whatever ends the block early, Ctrl-C included, leaves
+    everything as it was before, folders that were made for it included.
 
     Args:
         output: a folder, made with those above it if need be.
         files: names that may be written in it, none of which may be a folder now.
         folders: names of folders that may be written in it, none of which may be a file now.
+        earlier: paths in it of what an earlier run has written, to be removed where the new one has none of that
+            name, with the folder that is empty then.
 
     Raises:
         InputError: it cannot be written; also in place of any OSError of moving.
@@ -36,7 +40,7 @@ def merged_into(output: Path, *, files: Iterable[str], folders: Iterable[str] = 
         try:
             yield temporary / "new"
             try:
-                _move_in(temporary / "new", output, replaced=temporary / "replaced")
+                _move_in(temporary / "new", output, earlier, replaced=temporary / "replaced")
             except OSError as error:
                 raise InputError(f"cannot write to the folder {output}: {error}") from error
         finally:
@@ -63,22 +67,30 @@ def _prepare(output: Path, files: Iterable[str], folders: Iterable[str]) -> Path
     return temporary
 
 
-def _move_in(new: Path, output: Path, *, replaced: Path) -> None:
-    """Move every file to its place, or put everything back as it was."""
+def _move_in(new: Path, output: Path, earlier: Iterable[str], *, replaced: Path) -> None:
+    """Move every file to its place and those of an earlier run away, or put everything back as it was."""
     sources = sorted(path for path in new.rglob("*") if path.is_file())
+    outdated = [output / name for name in sorted(set(earlier)) if not (new / name).exists()]
+    outdated = [path for path in outdated if path.is_file()]
     made: list[Path] = []
     moved: list[Path] = []
     kept: list[tuple[Path, Path]] = []
+
+    def put_away(target: Path) -> None:
+        backup = replaced / str(len(kept))
+        kept.append((backup, target))
+        target.rename(backup)
+
     try:
-        for number, source in enumerate(sources):
+        for path in outdated:
+            put_away(path)
+        for source in sources:
             target = output / source.relative_to(new)
             if not target.parent.is_dir():
                 target.parent.mkdir()
                 made.append(target.parent)
             if target.exists():
-                backup = replaced / str(number)
-                kept.append((backup, target))
-                target.rename(backup)
+                put_away(target)
             moved.append(target)
             source.rename(target)
     except BaseException:
@@ -89,6 +101,8 @@ def _move_in(new: Path, output: Path, *, replaced: Path) -> None:
                 backup.rename(target)
         _remove_empty(reversed(made))
         raise
+    for folder in {path.parent for path in outdated} - {output}:
+        _remove_empty([folder])
 
 
 def _remove_empty(folders: Iterable[Path]) -> None:

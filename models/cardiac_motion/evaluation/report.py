@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,6 +34,11 @@ REPORT_FILES = (
 )
 """All that `EvaluationReport.write` may write."""
 
+FIGURE_FOLDER = "figures"
+"""In the folder of the report."""
+
+_FIGURE = re.compile(rf"{FIGURE_FOLDER}/[A-Za-z0-9._-]+\.png")
+
 
 @dataclass(frozen=True, eq=False)
 class EvaluationReport:
@@ -41,23 +47,25 @@ class EvaluationReport:
     Attributes:
         cases: in the order of their names.
         without_labels: names of images that were left out because no labels belong to them.
+        figures: paths relative to the folder of the report.
     """
 
     cases: tuple[CaseResult, ...]
     without_labels: tuple[str, ...] = ()
+    figures: tuple[str, ...] = ()
 
-    def markdown(self, figures: Sequence[str] = ()) -> str:
-        """The tables, each figure with the unregistered value beside it.
+    def markdown(self, *, figures: bool = True) -> str:
+        """The tables, each value with the unregistered one beside it.
 
         Args:
-            figures: paths of figures relative to the file, to be shown at the end.
+            figures: show the figures at the end.
         """
         cases = self.cases
         parts = ["# Evaluation", _DEFINITIONS, "## Cases", tables.case_table(cases)]
         if self.without_labels:
             parts.append("Without labels and left out: " + ", ".join(self.without_labels))
         parts += self._scores(cases, "ED → ES", all_frames=False)
-        parts += ["### Ejection fraction", tables.ejection_table(cases)]
+        parts += ["### Ejection fraction", *self._ejection(cases)]
         if films := [case for case in cases if len(case.targets) > 1]:
             parts += self._scores(films, "ED → all labelled frames, cines only", all_frames=True)
         if any(not case.is_pair for case in cases):
@@ -72,9 +80,19 @@ class EvaluationReport:
             "## Time",
             tables.time_table(cases),
         ]
-        if figures:
-            parts += ["## Figures", *(f"![{Path(name).stem}]({name})" for name in figures)]
+        if figures and self.figures:
+            parts += ["## Figures", *(f"![{Path(name).stem}]({name})" for name in self.figures)]
         return "\n\n".join(parts) + "\n"
+
+    @staticmethod
+    def _ejection(cases: Sequence[CaseResult]) -> list[str]:
+        single = [case.name for case in cases if case.slices == 1]
+        parts = []
+        if any(result.ejection for case in cases for result in case.methods.values()):
+            parts.append(tables.ejection_table(cases))
+        if single:
+            parts.append("Single slices, which have no volume, are left out: " + ", ".join(single))
+        return parts or ["No case has labels of a ventricle."]
 
     @staticmethod
     def _scores(cases: Sequence[CaseResult], title: str, *, all_frames: bool) -> list[str]:
@@ -138,6 +156,7 @@ class EvaluationReport:
                     {
                         "name": case.name,
                         "kind": "pair" if case.is_pair else "cine",
+                        "slices": case.slices,
                         "source": case.source,
                         "es": case.es,
                         "targets": list(case.targets),
@@ -146,6 +165,7 @@ class EvaluationReport:
                     for case in self.cases
                 ],
                 "without_labels": list(self.without_labels),
+                "figures": list(self.figures),
                 "structures": self.structure_rows(),
                 "fields": self.field_rows(),
                 "ejection": self.ejection_rows(),
@@ -154,12 +174,8 @@ class EvaluationReport:
         )
         return finite
 
-    def write(self, output: Path, *, figures: Sequence[str] = ()) -> None:
-        """Write all files into a folder that exists, each whole or not at all.
-
-        Args:
-            output: the folder.
-            figures: paths of figures relative to it.
+    def write(self, output: Path) -> None:
+        """Write all files but the figures into a folder that exists, each whole or not at all.
 
         Raises:
             InputError: a file cannot be written.
@@ -168,7 +184,7 @@ class EvaluationReport:
             "structures.csv": _csv(self.structure_rows()),
             "fields.csv": _csv(self.field_rows()),
             "report.json": json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n",
-            "summary.md": self.markdown(figures),
+            "summary.md": self.markdown(),
         }
         if gradients := self.gradient_rows():
             texts["temporal_gradient.csv"] = _csv(gradients)
@@ -177,6 +193,19 @@ class EvaluationReport:
         for name, text in texts.items():
             with atomic_path(output / name) as temporary:
                 temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def files_of_report(folder: Path) -> tuple[str, ...]:
+    """Paths, relative to a folder, of the files of the report that lies in it; none where there is no report.
+
+    Of the figures that its ``report.json`` names, only those with names that figures can have are believed.
+    """
+    try:
+        named = json.loads((folder / "report.json").read_text(encoding="utf-8"))["figures"]
+        figures = [name for name in named if isinstance(name, str) and _FIGURE.fullmatch(name)]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+    return (*REPORT_FILES, *figures)
 
 
 def _where(case: CaseResult, method: str, frame: int) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class MethodResult:
         images: by target frame.
         motion_fields: by target frame; empty for the unregistered.
         temporal_gradient: by structure, mm per frame; empty for a pair and for the unregistered.
-        ejection: by ventricle.
+        ejection: by ventricle; empty for a single slice, which has an area and no volume.
         seconds: that the model took for the whole case; 0 for the unregistered.
     """
 
@@ -56,6 +56,7 @@ class CaseResult:
 
     name: str
     is_pair: bool
+    slices: int
     source: int
     es: int
     targets: tuple[int, ...]

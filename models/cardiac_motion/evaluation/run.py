@@ -15,7 +15,7 @@ from cardiac_motion.errors import InputError
 from cardiac_motion.evaluation.cases import Case, find_cases, read_case
 from cardiac_motion.evaluation.gallery import Gallery, write_figures
 from cardiac_motion.evaluation.output_folder import merged_into
-from cardiac_motion.evaluation.report import REPORT_FILES, EvaluationReport
+from cardiac_motion.evaluation.report import FIGURE_FOLDER, REPORT_FILES, EvaluationReport, files_of_report
 from cardiac_motion.evaluation.results import CaseResult, Ejection, MethodResult
 from cardiac_motion.evaluation.scores import (
     UNREGISTERED,
@@ -32,8 +32,6 @@ from cardiac_motion.propagation import propagate
 from cardiac_motion.registration.base import MotionModel, Progress, silent
 
 Labels = npt.NDArray[np.uint8]
-
-FIGURE_FOLDER = "figures"
 
 
 def evaluate_folder(
@@ -53,8 +51,9 @@ def evaluate_folder(
         folder: images and labels, named as `cardiac_motion.evaluation.cases` says.
         models: by the name that they have in the tables.
         output: a folder, made if need be, for ``summary.md``, ``structures.csv``, ``fields.csv``,
-            ``ejection.csv`` (of ventricles), ``temporal_gradient.csv`` (of cines), ``report.json`` and
-            ``figures/``. They appear in it together when all cases are done; other files in it are kept.
+            ``ejection.csv`` (of ventricles in stacks), ``temporal_gradient.csv`` (of cines), ``report.json`` and
+            ``figures/``. They appear in it together when all cases are done, in place of those of an earlier
+            run, figures included; other files in it are kept.
         figures: draw the figures, too.
         options: by the name in ``models``, options for its `estimate`.
         progress: called as progress(fraction, message); may raise to stop.
@@ -70,8 +69,14 @@ def evaluate_folder(
     found = find_cases(folder)
     gallery = Gallery() if figures else None
     results = []
+    output = Path(output)
     # First of all, the output: what cannot be written there is told before the computing, not after.
-    with merged_into(Path(output), files=REPORT_FILES, folders=[FIGURE_FOLDER] if figures else []) as temporary:
+    with merged_into(
+        output,
+        files=REPORT_FILES,
+        folders=[FIGURE_FOLDER] if figures else [],
+        earlier=files_of_report(output),
+    ) as temporary:
         for number, files in enumerate(found.cases):
 
             def report(fraction: float, message: str, start: int = number) -> None:
@@ -80,10 +85,11 @@ def evaluate_folder(
             case = read_case(files)
             results.append(evaluate_case(case, models, options=options, gallery=gallery, progress=report))
         summary = EvaluationReport(
-            tuple(results), without_labels=tuple(path.name for path in found.without_labels)
+            tuple(results),
+            without_labels=tuple(path.name for path in found.without_labels),
+            figures=write_figures(temporary / FIGURE_FOLDER, results, gallery) if gallery is not None else (),
         )
-        names = write_figures(temporary / FIGURE_FOLDER, summary.cases, gallery) if gallery is not None else ()
-        summary.write(temporary, figures=names)
+        summary.write(temporary)
     progress(1.0, "evaluation written")
     return summary
 
@@ -131,6 +137,7 @@ def evaluate_case(
     return CaseResult(
         name=case.name,
         is_pair=case.is_pair,
+        slices=case.cine.shape[1],
         source=case.source,
         es=case.es,
         targets=case.targets,
@@ -163,7 +170,12 @@ def _score(case: Case, labels: Labels, motion: Motion | None, seconds: float) ->
 
 
 def _ejections(case: Case, labels: Labels) -> dict[Label, Ejection]:
-    """Ejection fractions from the source to ES; the source's labels are the truth on both sides."""
+    """Ejection fractions from the source to ES; the source's labels are the truth on both sides.
+
+    A single slice has none: it has an area, and no volume.
+    """
+    if case.cine.shape[1] == 1:
+        return {}
     frames = [case.source, case.es]
     truth = volumes_ml(case.labels[frames], case.cine.spacing)
     found = volumes_ml(np.stack([case.labels[case.source], labels[case.es]]), case.cine.spacing)

@@ -170,10 +170,11 @@ def case_table(cases: Sequence[CaseResult]) -> str:
         [
             case.name,
             "pair" if case.is_pair else "cine",
+            str(case.slices),
             "ED → ES" if case.is_pair else f"{case.source} → {case.es}",
             str(len(case.targets)),
             ", ".join(s.name for s in case.structures),
         ]
         for case in cases
     ]
-    return markdown_table(["case", "kind", "frames ED → ES", "target frames", "structures"], rows)
+    return markdown_table(["case", "kind", "slices", "frames ED → ES", "target frames", "structures"], rows)

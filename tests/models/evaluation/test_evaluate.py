@@ -3,11 +3,13 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from cardiac_motion.cine import Cine
 from cardiac_motion.errors import Cancelled, InputError
 from cardiac_motion.evaluation import UNREGISTERED, Case, evaluate_case, evaluate_folder
 from cardiac_motion.io import write_cine, write_labels
@@ -139,6 +141,43 @@ def test_one_case_has_no_tests_of_significance(tmp_path: Path, study: Any, known
     assert rows
     assert all(line.endswith("| - | - |") for line in rows)
     assert "nan" not in text
+
+
+def test_a_single_slice_has_no_ejection_fraction(folder: Path, tmp_path: Path, study: Any, known: Known) -> None:
+    class FirstSlice:
+        """`KnownMotion` for the first slice alone."""
+
+        def estimate(self, cine: Any, **given: Any) -> Any:
+            motion = known(1.0).estimate(study.cine, **given)
+            rows = {
+                name: getattr(motion, name)[:, :, : cine.shape[1]] for name in ("to_reference", "from_reference")
+            }
+            return replace(motion, **rows, image_hash=cine.content_hash)
+
+    single = Cine(study.cine.frames[:, :1], study.cine.affine, study.cine.frame_times)
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    for place in (folder, alone):
+        write_cine(place / "2ch.nii.gz", single)
+        write_labels(place / "2ch_labels.nii.gz", study.labels[:, :1], single)
+    models: Any = {"true": FirstSlice()}
+    both, output = tmp_path / "both", tmp_path / "output"
+    report = evaluate_folder(folder, models=models, output=both)
+    assert {case.name: case.slices for case in report.cases} == {"2ch": 1, "first": 3, "second": 3}
+    with (both / "ejection.csv").open(newline="") as file:
+        assert {row["case"] for row in csv.DictReader(file)} == {"first", "second"}
+    text = (both / "summary.md").read_text()
+    assert "| LV (n = 2) |" in text.split("### Ejection fraction")[1]
+    assert "Single slices, which have no volume, are left out: 2ch\n" in text
+    # What was in the folder before is of another report.
+    evaluate_folder(folder, models=models, output=output)
+    assert (output / "ejection.csv").exists()
+    report = evaluate_folder(alone, models=models, output=output)
+    assert not (output / "ejection.csv").exists()
+    assert report.to_json()["ejection"] == []
+    section = (output / "summary.md").read_text().split("### Ejection fraction")[1].split("##")[0]
+    assert section.strip() == "Single slices, which have no volume, are left out: 2ch"
+    assert report.cases[0].value("true", Label.LV, "dice_stack") > 0.9
 
 
 def test_models_and_options_are_checked(folder: Path, tmp_path: Path, known: Known) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,73 @@ def test_files_are_put_back_if_moving_them_fails(tmp_path: Path, monkeypatch: py
     with merged_into(output, files=["a.txt"], folders=["b"]) as folder:
         write(folder)
     assert contents(output) == {"a.txt": "new", "b/b.txt": "new", "c.txt": "new"}
+
+
+def test_a_new_report_takes_the_place_of_the_old_one_with_its_figures(
+    data: Path, tmp_path: Path, known: Known
+) -> None:
+    output = tmp_path / "output"
+    models = {"one": known(1.0), "two": known(0.5)}
+    evaluate_folder(data, models=models, output=output, figures=True)
+    first = {path.name for path in (output / "figures").iterdir()}
+    assert "overlays_two.png" in first
+    assert json.loads((output / "report.json").read_text())["figures"]
+    (output / "figures" / "overlays_mine.png").write_bytes(b"mine")
+    (output / "ejection.txt").write_text("mine")
+    del models["two"]
+    evaluate_folder(data, models=models, output=output, figures=True)
+    second = {path.name for path in (output / "figures").iterdir()}
+    assert second == {name for name in first if "two" not in name} | {"overlays_mine.png"}
+    evaluate_folder(data, models=models, output=output)
+    assert [path.name for path in (output / "figures").iterdir()] == ["overlays_mine.png"]
+    assert (output / "ejection.txt").read_text() == "mine"
+    (output / "figures" / "overlays_mine.png").unlink()
+    evaluate_folder(data, models=models, output=output, figures=True)
+    evaluate_folder(data, models=models, output=output)
+    assert not (output / "figures").exists()
+
+
+@pytest.mark.parametrize(
+    "report",
+    ["{", "[]", '{"figures": 3}', '{"figures": ["../notes.txt", "notes.txt", "figures/../notes.png", 1]}'],
+)
+def test_a_strange_report_removes_nothing_of_others(data: Path, tmp_path: Path, known: Known, report: str) -> None:
+    output = tmp_path / "output"
+    (output / "figures").mkdir(parents=True)
+    (output / "report.json").write_text(report)
+    others = [tmp_path / "notes.txt", output / "notes.txt", output / "notes.png", output / "figures" / "dice.png"]
+    for path in others:
+        path.write_text("mine")
+    evaluate_folder(data, models={"true": known(1.0)}, output=output)
+    assert all(path.read_text() == "mine" for path in others)
+
+
+def test_files_of_an_earlier_run_come_back_if_moving_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "output"
+    (output / "figures").mkdir(parents=True)
+    (output / "figures" / "old.png").write_text("old")
+    before = contents(output)
+    rename = Path.rename
+
+    def full(self: Path, target: Path) -> Path:
+        if self.parent.name == "new":
+            raise OSError("no space left")
+        return rename(self, target)
+
+    def replace() -> None:
+        with merged_into(output, files=["a.txt"], earlier=["figures/old.png", "none.png"]) as folder:
+            (folder / "a.txt").write_text("new")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", full)
+        with pytest.raises(InputError, match="no space left"):
+            replace()
+    assert contents(output) == before
+    replace()
+    assert contents(output) == {"a.txt": "new"}
+    assert not (output / "figures").exists()
 
 
 def test_figures_cannot_go_below_a_file(tmp_path: Path) -> None:
