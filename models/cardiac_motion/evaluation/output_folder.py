@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cardiac_motion.errors import InputError
@@ -40,7 +40,9 @@ def merged_into(
         try:
             yield temporary / "new"
             try:
-                _move_in(temporary / "new", output, earlier, replaced=temporary / "replaced")
+                outdated = _outdated(temporary / "new", output, earlier)
+                _move_in(temporary / "new", output, outdated, replaced=temporary / "replaced")
+                _remove_empty({path.parent for path in outdated} - {output})
             except OSError as error:
                 raise InputError(f"cannot write to the folder {output}: {error}") from error
         finally:
@@ -67,11 +69,15 @@ def _prepare(output: Path, files: Iterable[str], folders: Iterable[str]) -> Path
     return temporary
 
 
-def _move_in(new: Path, output: Path, earlier: Iterable[str], *, replaced: Path) -> None:
-    """Move every file to its place and those of an earlier run away, or put everything back as it was."""
+def _outdated(new: Path, output: Path, earlier: Iterable[str]) -> list[Path]:
+    """The files of an earlier run that the new one has not written again."""
+    gone = (output / name for name in sorted(set(earlier)) if not (new / name).exists())
+    return [path for path in gone if path.is_file()]
+
+
+def _move_in(new: Path, output: Path, outdated: Iterable[Path], *, replaced: Path) -> None:
+    """Move every file to its place and the outdated ones away, or put everything back as it was."""
     sources = sorted(path for path in new.rglob("*") if path.is_file())
-    outdated = [output / name for name in sorted(set(earlier)) if not (new / name).exists()]
-    outdated = [path for path in outdated if path.is_file()]
     made: list[Path] = []
     moved: list[Path] = []
     kept: list[tuple[Path, Path]] = []
@@ -101,14 +107,11 @@ def _move_in(new: Path, output: Path, earlier: Iterable[str], *, replaced: Path)
                 backup.rename(target)
         _remove_empty(reversed(made))
         raise
-    for folder in {path.parent for path in outdated} - {output}:
-        _remove_empty([folder])
 
 
 def _remove_empty(folders: Iterable[Path]) -> None:
-    """Remove folders, the deepest first, as far as nobody has put anything into them."""
+    """Remove folders, given the deepest first, as far as nobody has put anything into them."""
     for folder in folders:
-        try:
+        # Not there, or in use by now: either way it is not ours to remove, nor are those above it.
+        with suppress(OSError):
             folder.rmdir()
-        except OSError:  # not there, or in use by now: either way it is not ours to remove
-            return
