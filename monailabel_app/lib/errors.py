@@ -53,6 +53,13 @@ class NotFound(RequestError):
     default_code = "not_found"
 
 
+class NotAllowed(RequestError):
+    """Something that this server never does, such as deleting a case."""
+
+    status = 405
+    default_code = "not_allowed"
+
+
 class Conflict(RequestError):
     """Something of that name is there already and differs, or the state does not allow it."""
 
@@ -79,6 +86,13 @@ class Busy(RequestError):
 
     status = 429
     default_code = "busy"
+
+
+class Damaged(RequestError):
+    """A file of the server's own that is no longer what was saved."""
+
+    status = 500
+    default_code = "damaged"
 
 
 class Stopping(RequestError):

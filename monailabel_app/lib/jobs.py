@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -68,17 +67,16 @@ class Job:
         message: what is being done.
         error: what went wrong, or None.
         result: what the work gave, once it is done.
-        folder: of its own, for its files; removed with the job.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, release: Callable[[], None]) -> None:
         self.id = secrets.token_hex(16)
         self.state = State.QUEUED
         self.progress = 0.0
         self.message = ""
         self.error: RequestError | None = None
         self.result: Any = None
-        self.folder = folder
+        self.release = release
         self.finished_at: float | None = None
         self._cancelled = threading.Event()
         self._finished = threading.Event()
@@ -145,8 +143,6 @@ class Jobs:
     """All jobs of a server.
 
     Args:
-        make_folder: gives a new empty folder for a job.
-        remove_folder: takes it away again.
         limit: of jobs that wait or run.
         keep: finished jobs whose results are kept.
         keep_seconds: how long they are kept.
@@ -156,22 +152,23 @@ class Jobs:
     def __init__(
         self,
         *,
-        make_folder: Callable[[], Path],
-        remove_folder: Callable[[Path], None],
         limit: int,
         keep: int,
         keep_seconds: float,
         threads: int,
     ) -> None:
-        self._make_folder, self._remove_folder = make_folder, remove_folder
         self._limit, self._keep, self._keep_seconds = limit, keep, keep_seconds
         self._threads = threads
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
         self._stopping = False
 
-    def submit(self, work: Callable[[Job], Any]) -> Job:
+    def submit(self, work: Callable[[Job], Any], release: Callable[[], None]) -> Job:
         """Start some work in a thread of its own.
+
+        Args:
+            work: is given the job, whose `report` it calls often.
+            release: called once the job is forgotten: its files are not needed any more.
 
         Raises:
             Busy: as many jobs as are allowed wait or run.
@@ -184,7 +181,7 @@ class Jobs:
             active = sum(not job.is_finished for job in self._jobs.values())
             if active >= self._limit:
                 raise Busy(f"expected at most {self._limit} jobs at a time, {active} wait or run; try again later")
-            job = Job(self._make_folder())
+            job = Job(release)
             self._jobs[job.id] = job
         # A daemon, so that a computation that does not report cannot keep a stopped server alive. What it writes
         # takes its name only when it is complete.
@@ -209,18 +206,24 @@ class Jobs:
         job.cancel()
         job.when_finished(lambda: self._remove(job))
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether no more jobs are taken."""
+        return self._stopping
+
     def stop(self) -> None:
         """Take no more jobs, and cancel all. Returns at once; fit for a signal handler."""
         self._stopping = True
         for job in list(self._jobs.values()):
             job.cancel()
 
-    def close(self, seconds: float) -> None:
-        """Stop, and wait at most this long for the jobs to end."""
+    def close(self, seconds: float) -> bool:
+        """Stop, and wait at most this long for the jobs to end; whether they all have."""
         self.stop()
         end = time.monotonic() + seconds
         for job in list(self._jobs.values()):
             job.wait(max(0.0, end - time.monotonic()))
+        return all(job.is_finished for job in self._jobs.values())
 
     def _run(self, job: Job, work: Callable[[Job], Any]) -> None:
         torch.set_num_threads(self._threads)
@@ -237,16 +240,14 @@ class Jobs:
             if error.status >= 500:
                 log_event(_logger, logging.ERROR, "job failed", job=job.id, **where_of(raised))
         # Before anybody is told, so that who reads the log has it complete.
-        log_event(
-            _logger, logging.INFO, "job", job=job.id, state=str(state), seconds=time.perf_counter() - start
-        )
+        log_event(_logger, logging.INFO, "job", job=job.id, state=str(state), seconds=time.perf_counter() - start)
         job.finish(state, error=error)
 
     def _remove(self, job: Job) -> None:
         with self._lock:
             known = self._jobs.pop(job.id, None)
         if known is not None:
-            self._remove_folder(job.folder)
+            job.release()
 
     def _forget_old(self) -> None:
         with self._lock:

@@ -1,7 +1,7 @@
 """The server's log: one JSON object a line, without anything that could name a patient.
 
-Ids and names of files may hold patients' names, so that no line has a query, an id, a path of the studies folder or the
-text of an exception: only what kind of thing happened, where in the code, and numbers.
+Ids and names of files may hold patients' names, so that no line has a query, an id, a path of the studies folder
+or the text of an exception: only what kind of thing happened, where in the code, and numbers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,16 @@ from pathlib import Path
 from typing import Any, TextIO
 
 _FIELDS = "fields"
-_QUIET = ("monailabel", "monai", "filelock", "urllib3", "asyncio", "uvicorn.access", "multipart", "python_multipart")
+_QUIET = (
+    "monailabel",
+    "monai",
+    "filelock",
+    "urllib3",
+    "asyncio",
+    "uvicorn.access",
+    "multipart",
+    "python_multipart",
+)
 
 
 class JsonFormatter(logging.Formatter):

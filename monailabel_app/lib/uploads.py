@@ -1,0 +1,70 @@
+"""Files that came with a request: on disk under a name of our own, read within the limits."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import BinaryIO
+
+from cardiac_motion.errors import InputError
+from cardiac_motion.io.labels import LabelImage, check_labels, read_labels
+
+from monailabel_app.lib.datastore import Case
+from monailabel_app.lib.errors import Unprocessable
+
+ENDINGS = (".seq.nrrd", ".nii.gz", ".nii", ".nrrd")
+"""Of the files that are taken, longest first."""
+
+_MAGIC = {b"\x1f\x8b": ".nii.gz", b"NR": ".nrrd"}
+
+
+def ending_of(name: str | None, stream: BinaryIO, *, field: str) -> str:
+    """The ending that says how an upload is to be read: its name's, or by its first bytes if that has none.
+
+    Raises:
+        Unprocessable: another ending.
+    """
+    # A stock client sends the whole path, of its own system.
+    last = (name or "").replace("\\", "/").rsplit("/", 1)[-1].lower()
+    for ending in ENDINGS:
+        if last.endswith(ending):
+            return ending
+    if "." in last:
+        raise Unprocessable(
+            f"expected a file whose name ends in {', '.join(sorted(ENDINGS))}, got one that ends in "
+            f"{last[last.rindex('.') :][:20]!r}",
+            code="bad_file",
+            field=field,
+        )
+    start = stream.read(2)
+    stream.seek(0)
+    return _MAGIC.get(start, ".nii")
+
+
+def keep_upload(name: str | None, stream: BinaryIO, folder: Path, *, field: str) -> Path:
+    """Copy an upload into a folder, under a name of our own with its ending.
+
+    Raises:
+        Unprocessable: a file of another kind.
+        OSError: the disk is full.
+    """
+    path = folder / f"{field}{ending_of(name, stream, field=field)}"
+    with path.open("wb") as target:
+        shutil.copyfileobj(stream, target, 2**20)
+    return path
+
+
+def read_uploaded_labels(path: Path, case: Case) -> LabelImage:
+    """Read labels that are to belong to a case.
+
+    Raises:
+        Unprocessable: no labels, or they do not fit the case.
+    """
+    try:
+        image = read_labels(path, max_voxels=case.cine.frames.size)
+        image = LabelImage(image.labels, image.affine, image.is_4d, name="the label")
+        check_labels(image, case.cine)
+    except InputError as error:
+        message = str(error).replace(str(path), "the label")
+        raise Unprocessable(message, code="does_not_fit", field="label") from error
+    return image

@@ -1,0 +1,167 @@
+"""Routes of infers and jobs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, File, Form, Query, Request, UploadFile
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+
+from monailabel_app.lib.errors import Conflict, RequestError, Stopping, Unprocessable
+from monailabel_app.lib.infers.base import CineTask, Outcome, RunContext, TaskParams
+from monailabel_app.lib.jobs import Job, State
+from monailabel_app.lib.uploads import keep_upload, read_uploaded_labels
+from monailabel_app.lib.web.answers import outcome_response
+from monailabel_app.lib.web.state import ServerState, json_object, server_state
+
+router = APIRouter(tags=["Infer"])
+
+_DISCONNECT_SECONDS = 0.5
+Server = Annotated[ServerState, Depends(server_state)]
+ImageId = Annotated[str, Query(description="id of an image on the server")]
+Params = Annotated[str, Form(description="a JSON object; what it may hold, /info/ and the documentation say")]
+Label = Annotated[UploadFile | None, File(description="labels of one frame (3D) or of several (4D)")]
+
+
+class ClientGone(RequestError):
+    """Nobody waits for the answer any more."""
+
+    status = 499
+    default_code = "client_gone"
+
+
+async def _start(server: ServerState, model: str, image: str, params: str, label: UploadFile | None) -> Job:
+    """Check what can be checked at once, and start the work."""
+    task = server.app.task(model)
+    checked = task.parse(json_object(params, server.settings))
+    case = await run_in_threadpool(server.datastore.find_image, image)
+    files = ExitStack()
+    with ExitStack() as if_refused:
+        if_refused.callback(files.close)
+        folder = files.enter_context(server.datastore.scratch_folder())
+        kept = None
+        if label is not None:
+            kept = await run_in_threadpool(keep_upload, label.filename, label.file, folder, field="label")
+        job = server.jobs.submit(partial(_work, server, task, checked, case.id, kept, folder), files.close)
+        if_refused.pop_all()
+    return job
+
+
+def _work(
+    server: ServerState,
+    task: CineTask,
+    params: TaskParams,
+    image: str,
+    label_path: Path | None,
+    folder: Path,
+    job: Job,
+) -> Outcome:
+    case = server.datastore.case(image)
+    label = read_uploaded_labels(label_path, case) if label_path else None
+    context = RunContext(
+        case=case,
+        label=label,
+        datastore=server.datastore,
+        folder=folder,
+        progress=job.report,
+        hold_device=partial(server.device.held_by, job),
+    )
+    return task.run(context, params)
+
+
+async def _finished(request: Request, job: Job) -> None:
+    """Wait until a job has finished.
+
+    Raises:
+        ClientGone: the client has left.
+    """
+    loop = asyncio.get_running_loop()
+    finished = asyncio.Event()
+    # The loop may be closed by the time that a job ends which nobody waits for.
+    job.when_finished(lambda: None if loop.is_closed() else loop.call_soon_threadsafe(finished.set))
+    while not finished.is_set():
+        try:
+            await asyncio.wait_for(finished.wait(), _DISCONNECT_SECONDS)
+        except TimeoutError:
+            if await request.is_disconnected():
+                raise ClientGone("the client has left") from None
+
+
+def _outcome(job: Job, server: ServerState) -> Outcome:
+    """What a finished job gave, or the error that it ended with."""
+    if job.error is not None:
+        raise job.error
+    if job.state is State.CANCELLED:
+        if server.jobs.is_stopping:
+            raise Stopping("the server is being stopped")
+        raise Conflict("the job was cancelled", code="cancelled")
+    if not isinstance(job.result, Outcome):
+        raise Conflict(f"expected a job that is done, this one is {job.state}", code="not_done", field="job")
+    return job.result
+
+
+@router.post("/infer/{model}", summary="Run a task and wait for its answer")
+async def infer(
+    request: Request,
+    server: Server,
+    model: str,
+    image: ImageId,
+    output: Annotated[Literal["image", "json", "all"] | None, Query(description="as MONAI Label has it")] = None,
+    session_id: Annotated[str, Query(description="not supported; MONAI Label's clients may send it empty")] = "",
+    params: Params = "{}",
+    label: Label = None,
+) -> Response:
+    """Answer with multipart/form-data: ``params`` (JSON) and ``image`` (the file)."""
+    if session_id:
+        raise Unprocessable("expected an image of the datastore; there are no sessions", field="session_id")
+    job = await _start(server, model, image, params, label)
+    forget: Callable[[], None] = partial(server.jobs.discard, job)
+    try:
+        await _finished(request, job)
+        outcome = _outcome(job, server)
+        # From here on the answer forgets the job.
+        return await run_in_threadpool(outcome_response, outcome, output, forget)
+    except BaseException:
+        forget()
+        raise
+
+
+@router.post("/jobs/infer/{model}", status_code=202, summary="Start a task as a job", tags=["Jobs"])
+async def start_job(
+    server: Server, model: str, image: ImageId, params: Params = "{}", label: Label = None
+) -> dict[str, str]:
+    """Answer with the job's id at once."""
+    job = await _start(server, model, image, params, label)
+    return {"job": job.id}
+
+
+@router.get("/jobs/{job}", summary="State and progress of a job", tags=["Jobs"])
+async def job_state(server: Server, job: str) -> JSONResponse:
+    """State, progress from 0 to 1, message, error."""
+    return JSONResponse(server.jobs.get(job).to_json())
+
+
+@router.get("/jobs/{job}/result", summary="Answer of a job that is done", tags=["Jobs"])
+def job_result(
+    server: Server, job: str, output: Annotated[Literal["image", "json", "all"] | None, Query()] = None
+) -> Response:
+    """As the infer's answer; 409 if the job is not done."""
+    return outcome_response(_outcome(server.jobs.get(job), server), output)
+
+
+@router.delete("/jobs/{job}", summary="Cancel a job, or forget its result", tags=["Jobs"])
+def cancel_job(server: Server, job: str) -> JSONResponse:
+    """The job's state; one that is cancelled may take a moment to stop."""
+    found = server.jobs.get(job)
+    if found.is_finished:
+        server.jobs.discard(found)
+    else:
+        found.cancel()
+        found.wait(_DISCONNECT_SECONDS)
+    return JSONResponse(found.to_json())

@@ -1,0 +1,124 @@
+"""The hardened server: only the routes of our contract, and what every request passes through.
+
+Of MONAI Label's own routes none is mounted as it is: they freeze the server while one infer runs, and take paths,
+files and parameters unchecked. Those that clients use are served here, see ``docs/api.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import cardiac_motion
+from cardiac_motion.errors import InputError
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from monailabel.config import settings as monai_settings
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from monailabel_app.lib.app import CardiacMotionApp, app_folder
+from monailabel_app.lib.errors import RequestError, full_disk
+from monailabel_app.lib.jobs import Device, Jobs, as_request_error
+from monailabel_app.lib.settings import ServerSettings
+from monailabel_app.lib.web import cases, datastore, infer
+from monailabel_app.lib.web.guard import Guard, TokenCheck, describe_validation, error_response
+from monailabel_app.lib.web.state import ServerState
+
+SHUTDOWN_SECONDS = 2.0
+"""Given to requests, and again to jobs, to end by themselves."""
+
+_CODES = {400: "bad_request", 404: "no_such_route", 405: "method_not_allowed", 413: "too_large"}
+
+
+def create_app(settings: ServerSettings) -> FastAPI:
+    """The server as an ASGI application.
+
+    Raises:
+        InputError: the studies folder cannot be used, or another server is using it.
+    """
+    state = _make_state(settings)
+    app = FastAPI(
+        title="CardiacMotion",
+        version=cardiac_motion.__version__,
+        openapi_url="/openapi.json",
+        # Their pages load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan,
+    )
+    app.state.server = state
+    for module in (cases, infer, datastore):
+        app.include_router(module.router)
+    app.add_exception_handler(RequestError, _on_error)
+    app.add_exception_handler(InputError, _on_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    # The last one that is added is the outermost.
+    if settings.token is not None:
+        app.add_middleware(TokenCheck, token=settings.token)
+    if settings.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.allowed_origins),
+            allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
+            allow_headers=["Authorization", "Content-Type"],
+        )
+    app.add_middleware(Guard, settings=settings)
+    return app
+
+
+def _make_state(settings: ServerSettings) -> ServerState:
+    # Of no use here, and written outside the studies folder.
+    monai_settings.MONAI_LABEL_SESSIONS = False
+    monai_settings.MONAI_LABEL_AUTO_UPDATE_SCORING = False
+    monai_settings.MONAI_LABEL_TASKS_SCORING = False
+    monai_settings.MONAI_LABEL_TASKS_BATCH_INFER = False
+    monai_settings.MONAI_LABEL_TRACKING_ENABLED = False
+    monai_settings.MONAI_LABEL_APP_DIR = str(app_folder())
+    monai_settings.MONAI_LABEL_STUDIES = str(settings.studies)
+    hosted = CardiacMotionApp(str(app_folder()), str(settings.studies), {}, settings)
+    limits = settings.limits
+    jobs = Jobs(
+        limit=limits.jobs,
+        keep=limits.finished_jobs,
+        keep_seconds=limits.result_seconds,
+        threads=settings.threads,
+    )
+    return ServerState(settings, hosted, jobs, Device())
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    state: ServerState = app.state.server
+    state.jobs.close(SHUTDOWN_SECONDS)
+    state.datastore.close()
+
+
+def _on_error(_request: Request, error: Exception) -> JSONResponse:
+    return error_response(as_request_error(error))
+
+
+def _on_http_error(_request: Request, error: Exception) -> JSONResponse:
+    """Errors of the framework; what the body's reader met is its cause."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for these alone
+    cause = error.__cause__ or error.__context__
+    if isinstance(cause, RequestError):
+        return error_response(cause)
+    full = full_disk(error)
+    if full is not None:
+        return error_response(full)
+    code = _CODES.get(error.status_code, "http_error")
+    made = RequestError(str(error.detail), code=code)
+    return JSONResponse(made.to_json(), status_code=error.status_code, headers=dict(error.headers or {}))
+
+
+def _on_validation_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for these alone
+    message, field = describe_validation(list(error.errors()))
+    made = RequestError(message, code="bad_params", field=field)
+    return JSONResponse(made.to_json(), status_code=422)
