@@ -15,18 +15,20 @@ $(VENV)/python.stamp:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# torch comes first and by its exact version: a range would let pip choose a build with CUDA libraries.
+# torch comes first and by its exact version: a range would let pip choose a build with CUDA libraries. MONAI Label comes
+# last and without its own list of dependencies; see pyproject.toml.
 $(VENV)/package.stamp: $(VENV)/python.stamp pyproject.toml constraints.txt
 	$(INSTALL) "$$(grep '^torch==' constraints.txt)"
-	$(INSTALL) --editable .
+	$(INSTALL) --editable '.[server]'
+	$(INSTALL) --no-deps monailabel
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/package.stamp
-	$(INSTALL) --editable '.[test,lint]'
+	$(INSTALL) --editable '.[server,test,lint]'
 	@touch $@
 
 $(VENV)/benchmark.stamp: $(VENV)/test.stamp
-	$(INSTALL) --editable '.[benchmark]'
+	$(INSTALL) --editable '.[server,test,lint,benchmark]'
 	@touch $@
 
 # make demo, or with a cine of one's own: make demo CINE=cine.nii.gz LABEL=ed.nii.gz@0
