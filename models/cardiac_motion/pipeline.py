@@ -123,7 +123,7 @@ class Propagated:
         """Plain values for JSON: model, frames, volumes, function, folds, seconds, warnings."""
         function = self.function
         return {
-            "model": {"name": self.motion.model, "version": self.motion.version},
+            "model": {"name": self.motion.model, "version": whole_number(self.motion.version)},
             "reference": self.motion.reference,
             "key_frames": list(self.key_frames),
             "volumes_ml": {s.name: [round(float(v), 3) for v in curve] for s, curve in self.volumes_ml.items()},
@@ -138,8 +138,13 @@ class Propagated:
         }
 
 
+def whole_number(version: str) -> int | str:
+    """A version as a number where it is a whole one, as the server's interface has it; else as it is."""
+    return int(version) if version.isascii() and version.isdecimal() else version
+
+
 def motion_key(cine: Cine, model: MotionModel, *, reference: int, options: Any) -> str:
-    """The key of a motion in the cache: the image, the model and how it is to be run."""
+    """The key of a motion in the cache: the image, the model and how it is to be run, defaults filled in."""
     return cache_key(
         image_hash=cine.content_hash,
         model=model.name,

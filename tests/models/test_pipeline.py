@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from cardiac_motion.motion import Motion
 from cardiac_motion.motion_cache import MotionCache
 from cardiac_motion.pipeline import (
     KnownMotion,
+    motion_key,
     propagate_cine,
     read_key_frames,
     share_of_folds,
     split_label_argument,
+    whole_number,
 )
 from cardiac_motion.registration.base import silent
 from cardiac_motion.registration.recursive.options import RecursiveOptions
@@ -113,6 +116,8 @@ def test_labels_follow_the_motion_and_the_summary_says_what_they_measure(cine: C
     volume = (_ring() == Label.LV).sum() * 1.5 * 1.5 * 8 / 1000
     assert summary["volumes_ml"]["LV"][0] == pytest.approx(volume, abs=1e-3)
     assert summary["key_frames"] == [0]
+    assert summary["model"] == {"name": "shifting", "version": 1}
+    assert (whole_number("2"), whole_number("2.1"), whole_number("")) == (2, "2.1", "")
     assert summary["warnings"] == []
     assert summary["mass_g"]["LV"] == pytest.approx((_ring() == Label.MYO).sum() * 0.018 * 1.05, rel=1e-3)
 
@@ -137,6 +142,18 @@ def test_a_known_motion_carries_other_key_frames_as_from_nothing(cine: Cine) -> 
         assert (one.key_frames, one.folds) == (other.key_frames, other.folds)
     with pytest.raises(InputError, match="at least one key frame"):
         known.carry({})
+
+
+def test_a_motion_is_known_by_what_its_options_come_to(cine: Cine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def key(**changes: Any) -> str:
+        return motion_key(cine, Shifting(), reference=0, options=RecursiveOptions(**changes))
+
+    default = key()
+    assert key(levels=4, iterations=30, similarity="ssim") == default
+    assert len({default, key(levels=3), key(parametrisation="network"), key(dimensions=3)}) == 4
+    resolved = RecursiveOptions.resolved
+    monkeypatch.setattr(RecursiveOptions, "resolved", lambda self: replace(resolved(self), iterations=31))
+    assert key() != default, "another default is another motion"
 
 
 def test_labels_where_nothing_moves_are_warned_of(cine: Cine) -> None:

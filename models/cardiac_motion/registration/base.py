@@ -16,6 +16,7 @@ from cardiac_motion.progress import Progress, silent
 
 __all__ = [
     "MotionModel",
+    "OpenOptions",
     "PairRegistration",
     "Progress",
     "as_settings",
@@ -132,9 +133,19 @@ def with_options(default: Any, changes: Mapping[str, Any] | None) -> Any:
     return replace(default, **{name: _parse(name, kinds[name], value) for name, value in changes.items()})
 
 
+@runtime_checkable
+class OpenOptions(Protocol):
+    """Options of which some stand for a default of the model."""
+
+    def resolved(self) -> Any:
+        """A dataclass of everything that the model does depend on, nothing left open."""
+        ...
+
+
 def as_settings(options: Any) -> dict[str, Any]:
-    """Options as JSON can hold them."""
+    """Options as JSON can hold them, every default filled in, so that they still say the same once one changes."""
+    resolved = options.resolved() if isinstance(options, OpenOptions) else options
     return {
         name: list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
-        for name, value in asdict(options).items()
+        for name, value in asdict(resolved).items()
     }

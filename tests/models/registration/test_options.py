@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 from cardiac_motion.errors import InputError
 from cardiac_motion.registration.base import MotionModel, as_settings, with_options
@@ -48,8 +50,11 @@ def test_the_papers_settings_are_the_networks_defaults() -> None:
 
 def test_settings_are_plain_and_differ_when_options_do() -> None:
     plain = as_settings(RecursiveOptions())
-    assert all(value is None or isinstance(value, int | str | bool) for value in plain.values())
+    assert all(isinstance(value, int | str | bool) for value in plain.values()), "nothing is left open"
+    assert set(plain) == {field.name for field in fields(RecursiveOptions)}
     assert as_settings(RecursiveOptions(levels=2)) != plain
+    assert as_settings(RecursiveOptions(levels=4)) == plain, "what is the default already"
+    assert as_settings(RecursiveOptions(parametrisation="network", levels=4, similarity="ssim")) != plain
 
 
 def test_registry_makes_models_that_keep_to_the_protocol() -> None:

@@ -52,6 +52,7 @@ class RecursiveOptions:
         """The options with every default filled in."""
         network = self.parametrisation == "network"
         return ResolvedOptions(
+            parametrisation=self.parametrisation,
             dimensions=self.dimensions,
             similarity=self.similarity or ("ssim+mi" if network else "ssim"),
             levels=self.levels or (2 if network else 4),
@@ -66,6 +67,7 @@ class RecursiveOptions:
 class ResolvedOptions:
     """As `RecursiveOptions`, nothing left open."""
 
+    parametrisation: Literal["velocity", "network"]
     dimensions: Literal[2, 3]
     similarity: Similarity
     levels: int
