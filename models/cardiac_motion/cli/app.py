@@ -10,20 +10,26 @@ import typer
 from typer.exceptions import TyperException
 
 from cardiac_motion import __version__
-from cardiac_motion.cli.console import BAD_INPUT, INTERRUPTED, fail, plain_warnings
-from cardiac_motion.cli.demo import demo
+from cardiac_motion.cli.console import BAD_INPUT, FAILED, INTERRUPTED, fail, plain_warnings
 from cardiac_motion.cli.evaluate import evaluate
 from cardiac_motion.cli.phantom import phantom
+from cardiac_motion.cli.plugins import add_commands
 from cardiac_motion.cli.propagate import propagate
-from cardiac_motion.errors import Cancelled, InputError
+from cardiac_motion.errors import Cancelled, CardiacMotionError, InputError
 
-app = typer.Typer(
-    help="Contours on every frame of a cine cardiac MR.",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-for command in (demo, propagate, evaluate, phantom):
-    app.command()(command)
+
+def make_app() -> typer.Typer:
+    """The commands of this package, and those that other packages add."""
+    app = typer.Typer(
+        help="Contours on every frame of a cine cardiac MR.",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback(invoke_without_command=True)(_common)
+    for command in (propagate, evaluate, phantom):
+        app.command()(command)
+    add_commands(app)
+    return app
 
 
 def _show_version(wanted: bool) -> None:
@@ -32,7 +38,6 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
 def _common(
     context: typer.Context,
     version: Annotated[  # noqa: ARG001 - its callback acts on it
@@ -45,10 +50,10 @@ def _common(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and exit: 0; with one line on stderr 2 for bad input, or 130 for Ctrl-C."""
+    """Run a command and exit: 0; with a line on stderr 2 for bad input, 1 for other failures, 130 for Ctrl-C."""
     with plain_warnings():
         try:
-            status = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+            status = make_app()(args=list(arguments) if arguments is not None else None, standalone_mode=False)
             if status == INTERRUPTED:
                 # On Ctrl-C typer ends the command with this status itself, without a word.
                 fail("interrupted")
@@ -61,4 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except (Cancelled, KeyboardInterrupt, typer.Abort):
             fail("interrupted")
             status = INTERRUPTED
+        except CardiacMotionError as error:
+            fail(str(error))
+            status = FAILED
     sys.exit(status if isinstance(status, int) else 0)

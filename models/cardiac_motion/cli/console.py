@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from cardiac_motion.errors import InputError
 from cardiac_motion.progress import Progress as Report
 
+FAILED = 1
 BAD_INPUT = 2
 INTERRUPTED = 130
 
