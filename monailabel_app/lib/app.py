@@ -109,10 +109,11 @@ class CardiacMotionApp(MONAILabelApp):
         found = picker({"strategy": strategy}, self.datastore())
         if not found:
             return {}
-        shown = self.datastore().get_image_info(found["id"]).get("strategy", {})
+        store, case = self.datastore(), found["id"]
+        shown = dict(store.find_image(case).info.get("strategy", {}))
         shown[strategy] = {"ts": int(time.time()), "client_id": client_id}
-        self.datastore().update_image_info(found["id"], {"strategy": shown})
-        return {**found, **self.datastore().get_image_info(found["id"])}
+        store.update_image_info(case, {"strategy": shown})
+        return {**found, **store.find_image(case).to_json()}
 
     def info(self) -> dict[str, Any]:
         """MONAI Label's description, and under ``cardiac_motion`` our own."""

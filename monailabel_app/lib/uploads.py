@@ -6,33 +6,32 @@ import shutil
 from pathlib import Path
 from typing import BinaryIO
 
-from cardiac_motion.errors import InputError
-from cardiac_motion.io.labels import LabelImage, check_labels, read_labels
+from cardiac_motion.io import LabelImage, check_labels, read_labels
 
-from monailabel_app.lib.datastore import Case
+from monailabel_app.lib.datastore import ENDINGS, Case
+from monailabel_app.lib.datastore.names import ending_of
+from monailabel_app.lib.datastore.refusals import refusing
 from monailabel_app.lib.errors import Unprocessable
 
-ENDINGS = (".seq.nrrd", ".nii.gz", ".nii", ".nrrd")
-"""Of the files that are taken, longest first."""
-
 _MAGIC = {b"\x1f\x8b": ".nii.gz", b"NR": ".nrrd"}
+_SHOWN_CHARACTERS = 20
 
 
-def ending_of(name: str | None, stream: BinaryIO, *, field: str) -> str:
+def _ending(name: str | None, stream: BinaryIO, *, field: str) -> str:
     """The ending that says how an upload is to be read: its name's, or by its first bytes if that has none.
 
     Raises:
         Unprocessable: another ending.
     """
     # A stock client sends the whole path, of its own system.
-    last = (name or "").replace("\\", "/").rsplit("/", 1)[-1].lower()
-    for ending in ENDINGS:
-        if last.endswith(ending):
-            return ending
+    last = (name or "").replace("\\", "/").rsplit("/", 1)[-1]
+    ending = ending_of(last)
+    if ending is not None:
+        return ending.lower()
     if "." in last:
+        found = last[last.rindex(".") :][:_SHOWN_CHARACTERS]
         raise Unprocessable(
-            f"expected a file whose name ends in {', '.join(sorted(ENDINGS))}, got one that ends in "
-            f"{last[last.rindex('.') :][:20]!r}",
+            f"expected a file whose name ends in {', '.join(ENDINGS)}, got one that ends in {found!r}",
             code="bad_file",
             field=field,
         )
@@ -48,7 +47,7 @@ def keep_upload(name: str | None, stream: BinaryIO, folder: Path, *, field: str)
         Unprocessable: a file of another kind.
         OSError: the disk is full.
     """
-    path = folder / f"{field}{ending_of(name, stream, field=field)}"
+    path = folder / f"{field}{_ending(name, stream, field=field)}"
     with path.open("wb") as target:
         shutil.copyfileobj(stream, target, 2**20)
     return path
@@ -60,11 +59,8 @@ def read_uploaded_labels(path: Path, case: Case) -> LabelImage:
     Raises:
         Unprocessable: no labels, or they do not fit the case.
     """
-    try:
+    with refusing(path, "label"):
         image = read_labels(path, max_voxels=case.cine.frames.size)
         image = LabelImage(image.labels, image.affine, image.is_4d, name="the label")
         check_labels(image, case.cine)
-    except InputError as error:
-        message = str(error).replace(str(path), "the label")
-        raise Unprocessable(message, code="does_not_fit", field="label") from error
     return image

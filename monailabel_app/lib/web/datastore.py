@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, File, Form, Query, UploadFile
 from pydantic import Field
 from starlette.responses import FileResponse, JSONResponse, Response
 
-from monailabel_app.lib.datastore import LabelVersion
+from monailabel_app.lib.datastore import LabelVersion, check_tag
 from monailabel_app.lib.errors import Conflict, NotFound, Unprocessable
 from monailabel_app.lib.infers.base import TaskParams, parse_params
 from monailabel_app.lib.uploads import keep_upload, read_uploaded_labels
@@ -86,8 +86,8 @@ def get_image(server: Server, image: ImageId) -> FileResponse:
 @router.head("/image", include_in_schema=False)
 def head_image(server: Server, image: ImageId, check_sum: str | None = None) -> Response:
     """Whether there is such an image, with that checksum (``SHA256:...``) if one is given."""
-    found = server.datastore.find_image(image)
-    if check_sum is not None and check_sum.rpartition(":")[2].lower() != found.sha256:
+    record = server.datastore.find_image(image)
+    if check_sum is not None and check_sum.rpartition(":")[2].lower() != record.sha256:
         raise NotFound("there is no image of that id with that checksum", field="check_sum")
     return Response()
 
@@ -95,8 +95,7 @@ def head_image(server: Server, image: ImageId, check_sum: str | None = None) -> 
 @router.get("/image/info", summary="What is known of an image")
 def image_info(server: Server, image: ImageId) -> JSONResponse:
     """As MONAI Label has it, without the server's path."""
-    server.datastore.find_image(image)
-    return JSONResponse(server.datastore.get_image_info(image))
+    return JSONResponse(server.datastore.find_image(image).to_json())
 
 
 @router.put("/label", summary="Save a label")
@@ -111,7 +110,7 @@ def put_label(
     store = server.datastore
     # Stock clients leave the tag empty for the default.
     tag = tag or "final"
-    store.check_tag(tag)
+    check_tag(tag)
     checked = parse_params(SaveParams, json_object(params, server.settings))
     assert isinstance(checked, SaveParams)  # noqa: S101 - for the type checker
     case = store.case(image)
@@ -161,14 +160,8 @@ def label_info(server: Server, label: LabelId, tag: Tag = "final", version: Vers
 
 
 def _described(version: LabelVersion) -> dict[str, Any]:
-    return {
-        **version.info,
-        "label": version.label,
-        "tag": version.tag,
-        "version": version.version,
-        "sha256": version.sha256,
-        "saved": version.saved,
-    }
+    known = version.to_json()
+    return {**known.pop("info"), **known}
 
 
 def _file(path: Any, name: str | None = None) -> FileResponse:

@@ -40,7 +40,8 @@ async def _start(server: ServerState, model: str, image: str, params: str, label
     """Check what can be checked at once, and start the work."""
     task = server.app.task(model)
     checked = task.parse(json_object(params, server.settings))
-    case = await run_in_threadpool(server.datastore.find_image, image)
+    # That there is no such image is told before anything is kept.
+    await run_in_threadpool(server.datastore.find_image, image)
     files = ExitStack()
     with ExitStack() as if_refused:
         if_refused.callback(files.close)
@@ -48,7 +49,7 @@ async def _start(server: ServerState, model: str, image: str, params: str, label
         kept = None
         if label is not None:
             kept = await run_in_threadpool(keep_upload, label.filename, label.file, folder, field="label")
-        job = server.jobs.submit(partial(_work, server, task, checked, case.id, kept, folder), files.close)
+        job = server.jobs.submit(partial(_work, server, task, checked, image, kept, folder), files.close)
         if_refused.pop_all()
     return job
 
