@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,25 +35,88 @@ def atomic_path(path: Path | str, *, is_folder: bool = False) -> Iterator[Path]:
     Raises:
         InputError: the output cannot be written there; also in place of any OSError inside the block.
     """
+    try:
+        with temporary_beside(path, is_folder=is_folder) as temporary:
+            yield temporary
+            put_in_place([(temporary, path)])
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error}") from error
+
+
+@contextmanager
+def temporary_beside(path: Path | str, *, is_folder: bool = False) -> Iterator[Path]:
+    """Yield a hidden path beside ``path``, as `atomic_path` does; what is there when the block ends is removed.
+
+    Args:
+        path: where the output is to be.
+        is_folder: the output is a folder; it is made before the block starts.
+
+    Raises:
+        InputError: the output cannot be written there.
+    """
     check_target(path, is_folder=is_folder)
-    final = Path(path).resolve()
-    temporary = _hidden_beside(final)
+    temporary = _hidden_beside(Path(path).resolve())
     try:
         if is_folder:
             temporary.mkdir()
         yield temporary
-        if is_folder:
-            _swap_folder(temporary, final)
-        else:
-            temporary.replace(final)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error}") from error
     finally:
-        # After success the temporary name is gone already.
+        # What was put in place is gone from here.
         if is_folder:
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def put_in_place(moves: Sequence[tuple[Path, Path | str]]) -> None:
+    """Let complete outputs take their names, all of them or none.
+
+    What they replace is kept beside them under a hidden name until all have taken theirs, and put back if one
+    cannot. The last one, if it is a file, needs no such step: it replaces the older one at once.
+
+    Args:
+        moves: for each output its path from `temporary_beside` and the one that it is to have; folders replace
+            only what `atomic_path` lets them.
+
+    Raises:
+        InputError: an output that cannot take its name; everything is as before.
+    """
+    done: list[tuple[Path, Path, Path | None]] = []
+    for new, path in moves:
+        names = [entry.name for entry in new.iterdir()] if new.is_dir() else []
+        check_target(path, is_folder=new.is_dir(), names=names)
+    try:
+        for number, (new, path) in enumerate(moves, start=1):
+            final = Path(path).resolve()
+            if number == len(moves) and not new.is_dir():
+                new.replace(final)
+                break
+            old = _hidden_beside(final) if final.exists() else None
+            done.append((new, final, old))
+            if old is not None:
+                final.rename(old)
+            new.rename(final)
+    except BaseException as error:
+        lost = [place for place in reversed(done) if not _put_back(*place)]
+        if isinstance(error, OSError):
+            kept = "".join(f"; what was at {final} before is now {old}" for _, final, old in lost)
+            raise InputError(f"cannot write {path}: {error.strerror or error}{kept}") from error
+        raise
+    for _, _, old in done:
+        if old is not None:
+            shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink(missing_ok=True)
+
+
+def _put_back(new: Path, final: Path, old: Path | None) -> bool:
+    """Undo a step of `put_in_place`, however far it came; whether what was there before is there again."""
+    try:
+        if not new.exists():
+            final.rename(new)
+        if old is not None and old.exists():
+            old.rename(final)
+    except OSError:
+        return old is None
+    return True
 
 
 def check_target(path: Path | str, *, is_folder: bool = False, names: Iterable[str] = ()) -> None:
@@ -80,22 +143,6 @@ def check_target(path: Path | str, *, is_folder: bool = False, names: Iterable[s
 
 def _hidden_beside(path: Path) -> Path:
     return path.with_name(f".{secrets.token_hex(4)}-{path.name[-_TAIL_LENGTH:]}")
-
-
-def _swap_folder(new: Path, final: Path) -> None:
-    """Put the folder ``new`` in the place of ``final``; the old one is back there if that fails."""
-    if not final.exists():
-        new.rename(final)
-        return
-    _refuse_strangers(final, (entry.name for entry in new.iterdir()))
-    old = _hidden_beside(final)
-    final.rename(old)
-    try:
-        new.rename(final)
-    except BaseException:
-        old.rename(final)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _refuse_strangers(folder: Path, names: Iterable[str]) -> None:

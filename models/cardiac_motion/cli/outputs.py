@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cardiac_motion.atomic import atomic_path, check_target
+from cardiac_motion.atomic import check_target, put_in_place, temporary_beside
 from cardiac_motion.errors import InputError
 
 
@@ -62,22 +62,24 @@ def _overlap(one: Path, other: Path) -> bool:
 def staged(outputs: Mapping[str, Output]) -> Iterator[dict[str, Path]]:
     """Yield a temporary path for every output; they take their names once the block ends without an error.
 
-    None of them appears before all are complete; an error in the block leaves everything as it was.
+    None of them appears before all are complete; an error in the block, or in taking the names, leaves everything
+    as it was.
 
     Raises:
-        InputError: an output that cannot be written, by its final name.
+        InputError: an output that cannot be written, by its final name; also in place of any OSError.
     """
     with ExitStack() as stack:
-        # Last in, first renamed: a folder, for which more can go wrong, comes before the files.
-        order = sorted(outputs, key=lambda what: outputs[what].is_folder)
-        paths = {
-            what: stack.enter_context(atomic_path(outputs[what].path, is_folder=outputs[what].is_folder))
-            for what in order
-        }
+        # A folder, for which more can go wrong, comes before the files.
+        order = sorted(outputs, key=lambda what: not outputs[what].is_folder)
+        paths: dict[str, Path] = {}
         try:
+            for what in order:
+                output = outputs[what]
+                paths[what] = stack.enter_context(temporary_beside(output.path, is_folder=output.is_folder))
             yield paths
-        except InputError as error:
-            message = str(error)
+            put_in_place([(paths[what], outputs[what].path) for what in order])
+        except (InputError, OSError) as error:
+            message = str(error) if isinstance(error, InputError) else f"cannot write the outputs: {error}"
             for what, path in paths.items():
                 message = message.replace(str(path), str(outputs[what].path))
             raise InputError(message) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,90 @@ def test_staged_outputs_appear_together_and_errors_use_their_names(tmp_path: Pat
         fail()
     assert str(caught.value) == f"cannot write {tmp_path / 'a.txt'}: no"
     assert content(tmp_path) == {"a.txt": b"a", "b": None, "b/c": b"c"}
+
+
+NAMES = ("a.csv", "b", "c.csv")
+"""Two files and a folder; the folder is put in place first."""
+
+
+def write_all(folder: Path) -> None:
+    outputs = {name: Output(folder / name, is_folder=name == "b") for name in NAMES}
+    with staged(outputs) as paths:
+        (paths["b"] / "c").write_text("new")
+        for name in ("a.csv", "c.csv"):
+            paths[name].write_text("new")
+
+
+@pytest.mark.parametrize("failing", NAMES)
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), KeyboardInterrupt()])
+@pytest.mark.parametrize("before", [(), NAMES, ("a.csv",), ("b", "c.csv")])
+def test_all_outputs_take_their_names_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str, error: BaseException, before: tuple[str, ...]
+) -> None:
+    for name in before:
+        if name == "b":
+            (tmp_path / name).mkdir()
+        (tmp_path / name / "c" if name == "b" else tmp_path / name).write_text(f"old {name}")
+    was = content(tmp_path)
+    rename, replace = Path.rename, Path.replace
+    failed: list[Path] = []
+
+    def fail(self: Path, target: Path, move: Callable[[Path, Path], Path]) -> Path:
+        if target == tmp_path / failing and not failed:
+            failed.append(self)
+            raise error
+        return move(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", lambda self, target: fail(self, target, rename))
+        patch.setattr(Path, "replace", lambda self, target: fail(self, target, replace))
+        with pytest.raises((InputError, KeyboardInterrupt)) as caught:
+            write_all(tmp_path)
+    assert len(failed) == 1
+    assert content(tmp_path) == was
+    if isinstance(error, OSError):
+        assert str(caught.value) == f"cannot write {tmp_path / failing}: Permission denied"
+    write_all(tmp_path)
+    assert content(tmp_path) == {"a.csv": b"new", "b": None, "b/c": b"new", "c.csv": b"new"}
+
+
+def test_a_folder_that_appears_meanwhile_is_spared_and_nothing_else_appears(tmp_path: Path) -> None:
+    outputs = {name: Output(tmp_path / name) for name in ("a.csv", "c.csv")}
+
+    def write() -> None:
+        with staged(outputs) as paths:
+            for path in paths.values():
+                path.write_text("new")
+            (tmp_path / "c.csv").mkdir()
+            (tmp_path / "c.csv" / "mine").write_text("mine")
+
+    with pytest.raises(InputError, match=r"c\.csv: expected a file or nothing there, found a folder"):
+        write()
+    assert content(tmp_path) == {"c.csv": None, "c.csv/mine": b"mine"}
+
+
+def test_what_cannot_be_put_back_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.csv").write_text("old")
+    outputs = {name: Output(tmp_path / name) for name in ("a.csv", "c.csv")}
+    rename = Path.rename
+
+    def away(self: Path, target: Path) -> Path:
+        # Only the older file can still be moved: away from its name, and not back.
+        if self == tmp_path / "a.csv":
+            return rename(self, target)
+        raise OSError(5, "Input/output error")
+
+    def write() -> None:
+        with staged(outputs) as paths:
+            for path in paths.values():
+                path.write_text("new")
+
+    monkeypatch.setattr(Path, "rename", away)
+    with pytest.raises(InputError, match=r"Input/output error; what was at .*a\.csv before is now ") as caught:
+        write()
+    kept = Path(str(caught.value).rsplit("is now ", 1)[1])
+    assert kept.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [kept]
 
 
 def test_an_output_within_an_input_folder_is_refused(tmp_path: Path) -> None:
