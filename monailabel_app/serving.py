@@ -96,6 +96,8 @@ def run_server(settings: ServerSettings, *, ready_file: Path | None = None, log_
         state: ServerState = app.state.server
         # Uploads that do not fit in memory go to disk: within the studies folder, as everything does.
         tempfile.tempdir = str(state.datastore.scratch_path)
+        # PyTorch would make its own folder among the temporary files.
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(state.datastore.data_folder / "torch"))
         config = uvicorn.Config(
             app,
             log_config=None,

@@ -84,8 +84,13 @@ async def _finished(request: Request, job: Job) -> None:
     """
     loop = asyncio.get_running_loop()
     finished = asyncio.Event()
-    # The loop may be closed by the time that a job ends which nobody waits for.
-    job.when_finished(lambda: None if loop.is_closed() else loop.call_soon_threadsafe(finished.set))
+
+    def wake() -> None:
+        # The loop may be closed by the time that a job ends which nobody waits for.
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(finished.set)
+
+    job.when_finished(wake)
     while not finished.is_set():
         try:
             await asyncio.wait_for(finished.wait(), _DISCONNECT_SECONDS)

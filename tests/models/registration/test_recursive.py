@@ -205,6 +205,22 @@ def test_it_can_be_cancelled_and_says_how_far_it_is(study: PhantomStudy) -> None
     assert 0.4 < seen[-1] < 1
 
 
+def test_a_long_fit_reports_after_every_step_so_that_it_can_be_stopped() -> None:
+    moving, fixed, _ = _textured_pair(3.0)
+    seen: list[float] = []
+
+    def stop_early(fraction: float, _message: str) -> None:
+        seen.append(fraction)
+        if len(seen) == 7:
+            raise Cancelled
+
+    options = RecursiveOptions(levels=2, iterations=5000)
+    with pytest.raises(Cancelled):
+        MODEL.register_pairs(fixed, moving, spacing=(1.5, 1.5), options=options, progress=stop_early)
+    assert seen == sorted(seen)
+    assert 0 < seen[-1] < 0.01
+
+
 def test_the_same_input_gives_the_same_motion(study: PhantomStudy) -> None:
     options = RecursiveOptions(iterations=3)
     one, two = (MODEL.estimate(study.cine, options=options) for _ in range(2))

@@ -90,6 +90,7 @@ class RecursiveModel:
             iterations=resolved.iterations,
             bidirectional=resolved.bidirectional,
             schedule=SMALL_MOTION if resolved.small_motion else ANY_MOTION,
+            progress=lambda share: progress(share, "registering"),
         )
         progress(1.0, "registered")
         return PairRegistration(*integrate(velocity, one.shape[1:]))

@@ -63,7 +63,7 @@ def register_sequence(
         reference: frame.
         spacing: (z, y, x) in mm.
         options: of the model.
-        progress: called after every stage.
+        progress: called after every step.
     """
     frames = images.shape[0]
     stack = as_images(images, options.dimensions)
@@ -76,6 +76,7 @@ def register_sequence(
     neighbours: Tensor | None = None
     stages = outward(frames, reference)
     for done, stage in enumerate(stages):
+        registered = f"{2 * done} of {frames - 1} frames registered"
         start = None if neighbours is None else neighbours[: len(stage) * per_frame]
         schedule = ANY_MOTION if start is None else FOLLOWING
         neighbours = fit_pyramid(
@@ -86,8 +87,11 @@ def register_sequence(
             bidirectional=options.bidirectional,
             schedule=SMALL_MOTION if options.small_motion else schedule,
             start=start,
+            progress=lambda share, done=done, registered=registered: progress(  # type: ignore[misc]
+                (done + share) / len(stages), registered
+            ),
         )
         for side, fields in zip(result, integrate(neighbours, shape), strict=True):
             side[list(stage)] = as_stack(fields, len(stage), spacing)
-        progress((done + 1) / len(stages), f"{min(2 * done + 2, frames - 1)} of {frames - 1} frames registered")
+    progress(1.0, f"{frames - 1} of {frames - 1} frames registered")
     return result[0], result[1]

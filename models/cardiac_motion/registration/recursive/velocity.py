@@ -12,8 +12,9 @@ the network, this differs:
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -121,6 +122,7 @@ def fit_level(
     iterations: int,
     bidirectional: bool = True,
     regularity: Regularity,
+    after_step: Callable[[], None] = lambda: None,
 ) -> Tensor:
     """Velocity (N, D, *S) in voxels of this level that carries the moving images onto the fixed ones.
 
@@ -132,6 +134,7 @@ def fit_level(
         iterations: Adam steps.
         bidirectional: compare in both directions.
         regularity: weights and step.
+        after_step: called after every Adam step.
     """
     images = fixed.images
     n, shape = images.shape[0], images.shape[2:]
@@ -159,6 +162,7 @@ def fit_level(
         total.backward()
         adam.step()
         schedule.step()
+        after_step()
     return gaussian_smooth(begin + raw.detach(), sigmas) * taper
 
 
@@ -171,6 +175,7 @@ def fit_pyramid(
     bidirectional: bool = True,
     schedule: Schedule = ANY_MOTION,
     start: Tensor | None = None,
+    progress: Callable[[float], None] = lambda _fraction: None,
 ) -> Tensor:
     """Velocity (N, D, *s) from the coarsest level to the finest that the schedule goes to; see `fit_level`.
 
@@ -182,11 +187,13 @@ def fit_pyramid(
         bidirectional: compare in both directions.
         schedule: shares and regularity.
         start: velocity to start from, on any grid.
+        progress: called with the fraction done after every step, so that it can stop a long computation.
     """
     velocity = start
     steps = schedule.iterations(len(fixed), iterations)
     if not any(steps):
         steps[-1] = iterations
+    taken = itertools.count(1)
     for level, (one, other, count) in enumerate(zip(fixed, moving, steps, strict=True)):
         if count:
             velocity = fit_level(
@@ -197,6 +204,7 @@ def fit_pyramid(
                 iterations=count,
                 bidirectional=bidirectional,
                 regularity=schedule.finest if level == len(fixed) - 1 else schedule.coarse,
+                after_step=lambda: progress(next(taken) / sum(steps)),
             )
     if velocity is None:
         raise ValueError("expected at least one level")
