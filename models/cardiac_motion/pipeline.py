@@ -55,6 +55,9 @@ def read_key_frames(arguments: Sequence[str], cine: Cine) -> dict[int, Labels]:
     found: dict[int, Labels] = {}
     for argument in arguments:
         path, frame = split_label_argument(argument)
+        name, at, number = argument.rpartition("@")
+        if frame is None and at and Path(name).exists() and not path.exists():
+            raise InputError(f"{argument}: expected a frame from 0 to {cine.n_frames - 1} after @, got {number!r}")
         image = read_labels(path)
         check_labels(image, cine)
         if frame is not None and not 0 <= frame < cine.n_frames:

@@ -98,6 +98,9 @@ def test_key_frames_come_from_3d_and_4d_files(cine: Cine, tmp_path: Path) -> Non
     for arguments, message in (
         (["ed.nii.gz"], "say which frame it belongs to, as ed.nii.gz@0"),
         (["ed.nii.gz@5"], "frames 0 to 4, got frame 5"),
+        (["ed.nii.gz@-1"], "expected a frame from 0 to 4 after @, got '-1'"),
+        (["ed.nii.gz@"], "expected a frame from 0 to 4 after @, got ''"),
+        (["no.nii.gz@-1"], "no.nii.gz@-1: does not exist"),
         (["all.nii.gz@2"], "labels of frame 2 are empty"),
         (["all.nii.gz", "ed.nii.gz@1"], "frame 1 has been given labels before"),
     ):

@@ -41,16 +41,22 @@ def phantom(
         study = make_study(seed, options, progress=report)
         report(1.0, "writing")
         write_study(study, output, truth=truth)
+    # Slices count their pixels times their distance, which is not quite the volume of the heart itself.
+    volumes = study.volumes_ml["LV"]["slices"]
+    counted = 100 * (1 - volumes[study.es_frame] / volumes[0]) if volumes[0] > 0 else None
     result = {
         "seed": seed,
         "shape": list(study.cine.shape),
         "es_frame": study.es_frame,
         "ejection_fraction": round(100 * study.ejection_fraction, 2),
+        "ejection_fraction_of_labels": None if counted is None else round(counted, 2),
         "written": str(output),
     }
     answer(
         result,
         f"phantom {seed}: (T, Z, Y, X) = {study.cine.shape}, ES at frame {study.es_frame}, "
-        f"EF {100 * study.ejection_fraction:.1f} %, written to {output}",
+        f"LV EF {100 * study.ejection_fraction:.1f} %"
+        + ("" if counted is None else f" ({counted:.1f} % by the labels of the slices)")
+        + f", written to {output}",
         as_json=as_json,
     )

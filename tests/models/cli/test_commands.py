@@ -12,6 +12,7 @@ from cardiac_motion.cine import Cine
 from cardiac_motion.cli import main
 from cardiac_motion.io import read_cine, read_labels, write_cine, write_labels
 from cardiac_motion.io.motion_folder import read_motion
+from cardiac_motion.labels import Label
 from cardiac_motion.phantom import TEST_SEEDS, PhantomOptions, PhantomStudy, make_study
 
 FAST = ("--option", "iterations=2")
@@ -189,6 +190,10 @@ def test_phantom_writes_a_study_that_reads_back(capsys: pytest.CaptureFixture[st
     result = json.loads(out)
     cine = read_cine(tmp_path / "study" / "cine.nii.gz")
     assert list(cine.shape) == result["shape"]
+    assert 15 <= result["ejection_fraction"] <= 75
+    labels = read_labels(tmp_path / "study" / "labels.nii.gz").labels
+    sizes = [(labels[t] == Label.LV).sum() for t in (0, result["es_frame"])]
+    assert result["ejection_fraction_of_labels"] == pytest.approx(100 * (1 - sizes[1] / sizes[0]), abs=0.01)
     assert read_labels(tmp_path / "study" / "labels.nii.gz").labels.shape == cine.shape
     code, _, err = run(capsys, "phantom", "-o", tmp_path / "x", "--ejection-fraction", "0.99")
     assert code == 2
