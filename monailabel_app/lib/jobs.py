@@ -168,7 +168,8 @@ class Jobs:
 
         Args:
             work: is given the job, whose `report` it calls often.
-            release: called once the job is forgotten: its files are not needed any more.
+            release: called when its files are not needed any more: it is forgotten, or has no result. May be
+                called twice.
 
         Raises:
             Busy: as many jobs as are allowed wait or run.
@@ -239,6 +240,8 @@ class Jobs:
             state, error = State.FAILED, as_request_error(raised)
             if error.status >= 500:
                 log_event(_logger, logging.ERROR, "job failed", job=job.id, **where_of(raised))
+        if state is not State.DONE:
+            job.release()
         # Before anybody is told, so that who reads the log has it complete.
         log_event(_logger, logging.INFO, "job", job=job.id, state=str(state), seconds=time.perf_counter() - start)
         job.finish(state, error=error)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from cardiac_motion.io import write_labels
 from cardiac_motion.io.labels import LabelImage
 from cardiac_motion.io.motion_folder import write_motion
-from cardiac_motion.pipeline import KnownMotion, motion_key
+from cardiac_motion.pipeline import KnownMotion, motion_key, whole_number
 from cardiac_motion.registration.base import MotionModel, check_reference, with_options
 from cardiac_motion.registration.registry import DEFAULT_MOTION_MODEL, motion_model, motion_model_names
 from pydantic import Field, TypeAdapter
@@ -186,7 +186,7 @@ def _entry(model: MotionModel) -> ModelEntry:
         name=model.name,
         kinds=("motion",),
         views=model.views,
-        version=int(model.version) if model.version.isdecimal() else model.version,
+        version=whole_number(model.version),
         default_for=("motion",) if model.name == DEFAULT_MOTION_MODEL else (),
         options=TypeAdapter(type(model.default_options)).json_schema(),
     )
