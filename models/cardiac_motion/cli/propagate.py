@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -36,27 +37,29 @@ def write_volume_table(path: Path, cine: Cine, found: Propagated) -> None:
             writer.writerow([t, f"{seconds:.5f}", *row, int(t in found.key_frames)])
 
 
-def describe(found: Propagated) -> str:
-    """What a reader wants to know first, as lines of text."""
-    keys = ", ".join(map(str, found.key_frames))
-    how = "read from the cache" if found.from_cache else "estimated"
+def describe(summary: Mapping[str, Any]) -> str:
+    """What a reader wants to know first, as lines of text.
+
+    Args:
+        summary: as `Propagated.summary` gives it, and the server.
+    """
+    keys = ", ".join(map(str, summary["key_frames"]))
+    how = "read from the cache" if summary["motion_from_cache"] else "estimated"
+    seconds = summary["seconds"]
     lines = [
-        f"key frames {keys}; motion {how} in {found.motion_seconds:.1f} s, "
-        f"labels carried in {found.propagation_seconds:.2f} s"
+        f"key frames {keys}; motion {how} in {seconds['motion']:.1f} s, "
+        f"labels carried in {seconds['propagation']:.2f} s"
     ]
-    function = found.function
-    if function is not None:
-        for structure, ventricle in function.ventricles.items():
-            lines.append(
-                f"{structure.name}: EDV {ventricle.end_diastolic_ml:.1f} ml (frame {function.ed}), "
-                f"ESV {ventricle.end_systolic_ml:.1f} ml (frame {function.es}), "
-                f"EF {ventricle.ejection_fraction:.1f} %"
-            )
-        if function.mass_g is not None:
-            lines.append(f"LV mass {function.mass_g:.0f} g")
-    if found.is_single_slice:
+    volumes, ed, es = summary["volumes_ml"], summary["ed"], summary["es"]
+    lines += [
+        f"{name}: EDV {volumes[name][ed]:.1f} ml (frame {ed}), ESV {volumes[name][es]:.1f} ml (frame {es}), "
+        f"EF {fraction:.1f} %"
+        for name, fraction in summary["ejection_fraction"].items()
+    ]
+    lines += [f"{name} mass {mass:.0f} g" for name, mass in summary["mass_g"].items()]
+    if not volumes:
         lines.append("a single slice has no volume: no volumes, ejection fraction or mass")
-    lines += [f"warning: {warning}" for warning in found.warnings]
+    lines += [f"warning: {warning}" for warning in summary["warnings"]]
     return "\n".join(lines)
 
 
@@ -117,5 +120,5 @@ def propagate(
     written = {what: str(each.path) for what, each in outputs.items()}
     summary = found.summary()
     summary["seconds"]["all"] = round(time.perf_counter() - start, 3)
-    lines = [describe(found), *(f"{what}: {where}" for what, where in written.items())]
+    lines = [describe(summary), *(f"{what}: {where}" for what, where in written.items())]
     answer({**summary, "written": written}, "\n".join(lines), as_json=as_json)

@@ -213,39 +213,6 @@ def test_evaluate_makes_tables_with_the_unregistered_beside(
     assert "nothing" in err
 
 
-def test_demo_on_ones_own_cine_compares_and_corrects(
-    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path
-) -> None:
-    code, out, err = run(
-        capsys,
-        "demo",
-        "-o",
-        tmp_path / "d",
-        "--cine",
-        folder / "cine.nii.gz",
-        "--labels",
-        f"{folder}/ed.nii.gz@0",
-        "--truth",
-        folder / "cine_labels.nii.gz",
-        "--json",
-    )
-    assert (code, err) == (0, "")
-    result = json.loads(out)
-    names = {path.name for path in (tmp_path / "d").iterdir()}
-    assert names == {"labels.nii.gz", "report.json", "table.md", "volumes.png", "film.gif"}
-    corrected = result["corrected_frame"]
-    truth = read_labels(folder / "cine_labels.nii.gz").labels
-    assert (read_labels(tmp_path / "d" / "labels.nii.gz").labels[corrected] == truth[corrected]).all()
-    assert {row["method"] for row in result["comparison"]} >= {"unregistered"}
-
-
-def test_demo_needs_labels_for_a_cine(capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path) -> None:
-    code, _, err = run(capsys, "demo", "-o", tmp_path / "d", "--cine", folder / "cine.nii.gz")
-    assert code == 2
-    assert "both --cine and --labels" in err
-    assert not (tmp_path / "d").exists()
-
-
 def test_the_installed_command_shows_its_version_and_help() -> None:
     command = [sys.executable, "-c", "from cardiac_motion.cli import main; main()"]
     done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
