@@ -1,0 +1,552 @@
+"""The client against a server that misbehaves in every way that a test can think of."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cardiac_motion.errors import Cancelled, InputError
+from hypothesis import given
+from hypothesis import strategies as st
+from requests_toolbelt import MultipartDecoder, MultipartEncoder
+
+from monailabel_app.client import (
+    BadAnswer,
+    Client,
+    ClientError,
+    SavedLabel,
+    ServerRefused,
+    ServerUnreachable,
+    connection,
+)
+from monailabel_app.client import client as client_module
+from monailabel_app.client.answers import parse_infer_answer
+
+TOKEN = "a-token-that-nobody-may-see"
+INFO = {"name": "CardiacMotion", "cardiac_motion": {"api": 1}}
+
+
+@dataclass
+class Request:
+    """What came in."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def parts(self) -> dict[str, tuple[str, bytes]]:
+        """Content-Disposition and content of a form's parts, by name."""
+        found = {}
+        for part in MultipartDecoder(self.body, self.headers["content-type"]).parts:
+            disposition = part.headers[b"Content-Disposition"].decode()
+            found[disposition.split('name="')[1].split('"')[0]] = (disposition, part.content)
+        return found
+
+
+@dataclass
+class Reply:
+    """What goes out; with `break_after` only so many bytes of the body."""
+
+    body: bytes = b"{}"
+    status: int = 200
+    content_type: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict)
+    break_after: int | None = None
+    wait: threading.Event | None = None
+    early: bool = False
+
+
+def as_json(value: Any, status: int = 200) -> Reply:
+    return Reply(json.dumps(value).encode(), status)
+
+
+def refusal(status: int, code: str = "a_code", message: str = "expected this, got that") -> Reply:
+    return as_json({"error": {"code": code, "message": message, "field": "image"}}, status)
+
+
+DROP = Reply(b"", status=0)
+"""The connection is closed without a word."""
+
+
+class Fake:
+    """A server that gives the replies it was told, in order, the last one for ever; it keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.replies: Callable[[Request], Reply] | list[Reply] = [as_json(INFO)]
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle_any(self) -> None:
+                early = isinstance(fake.replies, list) and fake.replies[0].early
+                length = int(self.headers.get("Content-Length", 0))
+                body = b"" if early else self.rfile.read(length)
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                request = Request(self.command, self.path, headers, body)
+                fake.requests.append(request)
+                self.reply(fake.next_reply(request))
+
+            def reply(self, reply: Reply) -> None:
+                if reply.wait is not None:
+                    reply.wait.wait(10)
+                self.close_connection = reply.status == 0 or reply.break_after is not None or reply.early
+                if reply.status == 0:
+                    return
+                self.send_response(reply.status)
+                self.send_header("Content-Type", reply.content_type)
+                self.send_header("Content-Length", str(len(reply.body)))
+                for name, value in reply.headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(reply.body[: reply.break_after])
+
+            do_GET = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.handle_error = lambda request, address: None  # type: ignore[method-assign, assignment]
+        self.address = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def next_reply(self, request: Request) -> Reply:
+        if callable(self.replies):
+            return self.replies(request)
+        return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+
+    @property
+    def calls(self) -> list[str]:
+        return [f"{request.method} {request.path}" for request in self.requests]
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
+    monkeypatch.setattr(connection, "PAUSES", (0.0, 0.0))
+    fake = Fake()
+    yield fake
+    fake.close()
+
+
+@pytest.fixture
+def client(fake: Fake) -> Iterator[Client]:
+    with Client(fake.address, token=TOKEN, timeout=(2, 5)) as client:
+        yield client
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "Jane Doe.seq.nrrd"
+    path.write_bytes(bytes(range(256)) * 40)
+    return path
+
+
+def infer_reply(params: Any = None, name: str = "labels.nii.gz", content: bytes = b"\x1f\x8bfile\r\n--") -> Reply:
+    body = MultipartEncoder(
+        {
+            "params": (None, json.dumps({"key_frames": [0]} if params is None else params), "application/json"),
+            "image": (name, content, "application/gzip"),
+        }
+    )
+    return Reply(body.read(), content_type=body.content_type)
+
+
+# Who is asked, and what they may learn
+
+
+def test_the_token_goes_to_the_server_and_nowhere_else(
+    fake: Fake, client: Client, caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    caplog.set_level(logging.DEBUG)
+    client.info()
+    assert fake.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
+    said = [repr(client)]
+    for reply in (refusal(401), DROP, Reply(b"garbage"), Reply(status=307, headers={"Location": "/other"})):
+        fake.replies = [reply]
+        with pytest.raises(ClientError) as caught:
+            client.info()
+        said += [str(caught.value), repr(caught.value)]
+    assert TOKEN not in "".join(said) + caplog.text
+    with Client(fake.address) as without:
+        fake.replies = [as_json(INFO)]
+        without.info()
+    assert "authorization" not in fake.requests[-1].headers
+
+
+def test_a_redirect_is_not_followed(fake: Fake, client: Client) -> None:
+    fake.replies = [Reply(status=302, headers={"Location": f"{fake.address}/elsewhere"})]
+    with pytest.raises(BadAnswer, match="redirects"):
+        client.info()
+    assert fake.calls == ["GET /info/"]
+
+
+def test_no_proxy_stands_before_this_machine(fake: Fake, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert client.info() == INFO
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "127.0.0.1:8000", "ftp://host", "http://", "http://me:secret@host", "http://host:99999", "http://h/?x=1"],
+)
+def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(InputError, match="address of a server as http://HOST:PORT") as caught:
+        Client(address)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "schlüssel"])
+def test_a_token_that_cannot_be_sent_is_refused(token: str) -> None:
+    with pytest.raises(InputError, match="token of printable ASCII") as caught:
+        Client("http://host", token=token)
+    assert not token or token not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, {"name": "Radiology"}, {"cardiac_motion": {"api": 2}}, {"cardiac_motion": 1}]
+)
+def test_another_server_is_told_apart(fake: Fake, client: Client, answer: dict[str, Any]) -> None:
+    fake.replies = [as_json(answer)]
+    with pytest.raises(BadAnswer, match="expected a server of CardiacMotion with interface 1"):
+        client.info()
+
+
+# What goes wrong
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 422, 429, 500, 503, 507])
+def test_a_refusal_keeps_its_reason_and_is_not_repeated(fake: Fake, client: Client, status: int) -> None:
+    fake.replies = [refusal(status)]
+    with pytest.raises(ServerRefused, match=rf"expected this, got that \({status} a_code\)") as caught:
+        client.job("some")
+    error = caught.value
+    assert (error.status, error.code, error.field) == (status, "a_code", "image")
+    assert len(fake.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>Bad Gateway\x1b[31m\r\n</html>", b"[1]", b'{"error": "no"}', b'{"error": {}}', b"\xff\xfe"],
+)
+def test_a_refusal_of_another_form_is_one_too(fake: Fake, client: Client, body: bytes) -> None:
+    fake.replies = [Reply(body, 502, "text/html")]
+    with pytest.raises(ServerRefused, match="no reason in the form expected") as caught:
+        client.info()
+    assert (caught.value.status, caught.value.code) == (502, "http_error")
+    assert str(caught.value).isprintable()
+    fake.replies = [Reply(body, 502, "text/html", break_after=0)]
+    with pytest.raises(ClientError):
+        client.info()
+
+
+@pytest.mark.parametrize("body", [b"", b"nonsense", b"{", b"\xff\x00", b'{"x": NaN}', b"[" * 100_000, b"[1, 2]"])
+def test_an_answer_that_is_no_json_object_is_a_bad_one(fake: Fake, client: Client, body: bytes) -> None:
+    fake.replies = [Reply(body)]
+    for call in (client.info, lambda: client.job("some"), lambda: client.next_case("first")):
+        with pytest.raises(BadAnswer):
+            call()
+
+
+def test_a_server_that_is_not_there(fake: Fake) -> None:
+    fake.close()
+    with Client(fake.address) as client:
+        with pytest.raises(ServerUnreachable, match=r"127\.0\.0\.1:\d+ cannot be reached: Connection refused"):
+            client.info()
+        with pytest.raises(ServerUnreachable, match="Connection refused"):
+            client.infer("motion", "case", {})
+
+
+def test_a_server_that_falls_silent_is_not_asked_again(fake: Fake) -> None:
+    over = threading.Event()
+    fake.replies = [Reply(wait=over)]
+    with Client(fake.address, timeout=(2, 0.2)) as client:
+        with pytest.raises(ServerUnreachable, match=r"fell silent for 0\.2 s"):
+            client.info()
+        over.set()
+    assert len(fake.requests) == 1
+
+
+def test_what_may_be_asked_twice_is_asked_again(fake: Fake, client: Client, file: Path, tmp_path: Path) -> None:
+    cut = Reply(json.dumps(INFO).encode(), break_after=9)
+    fake.replies = [DROP, cut, as_json(INFO)]
+    assert client.info() == INFO
+    assert len(fake.requests) == 3
+
+    fake.requests.clear()
+    fake.replies = [DROP, DROP, as_json({"image": "case"})]
+    client.put_image("case", file)
+    assert len(fake.requests) == 3
+    assert [request.parts["file"][1] for request in fake.requests] == [file.read_bytes()] * 3
+
+    fake.requests.clear()
+    fake.replies = [Reply(b"half a label", break_after=5), Reply(b"a whole label")]
+    client.get_label("case", "final", tmp_path / "label")
+    assert (tmp_path / "label").read_bytes() == b"a whole label"
+
+    fake.requests.clear()
+    fake.replies = [cut]
+    with pytest.raises(ServerUnreachable, match="the connection broke before the answer was complete"):
+        client.info()
+    assert len(fake.requests) == 3
+
+
+@pytest.mark.parametrize("reply", [DROP, Reply(b"1234", break_after=2)])
+def test_what_changes_something_is_asked_once(fake: Fake, client: Client, file: Path, reply: Reply) -> None:
+    fake.replies = [reply]
+    for call in (
+        lambda: client.infer("motion", "case", {}, label=file),
+        lambda: client.start_job("motion", "case", {}),
+        lambda: client.save_label("case", "final", file, {}),
+        lambda: client.next_case("random"),
+        lambda: client.cancel_job("some"),
+    ):
+        fake.requests.clear()
+        with pytest.raises(ServerUnreachable):
+            call()
+        assert len(fake.requests) == 1
+
+
+# Images and labels
+
+
+def test_an_image_is_sent_as_it_is_without_its_name(fake: Fake, client: Client, file: Path) -> None:
+    fake.replies = [as_json({"image": "pat.01"})]
+    sha256 = client.put_image("pat.01", file)
+    request = fake.requests[0]
+    assert (request.method, request.path) == ("PUT", "/datastore/image?image=pat.01")
+    disposition, content = request.parts["file"]
+    assert 'filename="file.seq.nrrd"' in disposition
+    assert content == file.read_bytes()
+    assert b"Jane" not in request.body
+    fake.replies = [as_json({"image": "pat.01", "sha256": sha256})]
+    assert client.put_image("pat.01", file) == sha256
+    fake.replies = [as_json({"image": "pat.01", "sha256": "0" * 64})]
+    with pytest.raises(BadAnswer, match="expected the server to have the bytes of"):
+        client.put_image("pat.01", file)
+
+
+def test_a_refusal_in_the_middle_of_an_upload_is_seen(fake: Fake, client: Client, tmp_path: Path) -> None:
+    large = tmp_path / "large.nii"
+    large.write_bytes(b"\0" * 2**25)
+    reply = refusal(413, "too_large")
+    reply.early = True
+    fake.replies = [reply]
+    # The server may be gone before all is sent; what matters is that no upload counts as done.
+    with pytest.raises((ServerRefused, ServerUnreachable)):
+        client.put_image("case", large)
+
+
+def test_files_that_cannot_be_read_are_told_before_anything_is_sent(
+    fake: Fake, client: Client, tmp_path: Path
+) -> None:
+    missing = tmp_path / "none.nii"
+    for call in (
+        lambda: client.put_image("case", missing),
+        lambda: client.save_label("case", "final", missing, {}),
+        lambda: client.start_job("motion", "case", {}, label=tmp_path),
+    ):
+        with pytest.raises(InputError, match="cannot read"):
+            call()
+    with pytest.raises(InputError, match="parameters that JSON can hold"):
+        client.start_job("motion", "case", {"x": float("nan")})
+    assert fake.requests == []
+
+
+def test_downloads_are_whole_or_not_there(fake: Fake, client: Client, tmp_path: Path) -> None:
+    target = tmp_path / "image.nii.gz"
+    fake.replies = [Reply(b"x" * 2**20, content_type="application/gzip")]
+    client.get_image("case", target)
+    assert target.read_bytes() == b"x" * 2**20
+    assert fake.calls == ["GET /datastore/image?image=case"]
+    for reply in (Reply(b"y" * 2**20, break_after=2**19), refusal(404), DROP):
+        fake.replies = [reply]
+        with pytest.raises(ClientError):
+            client.get_image("case", target)
+        with pytest.raises(ClientError):
+            client.get_label("case", "final", tmp_path / "new.nii.gz")
+        assert {path.name: path.read_bytes()[:1] for path in tmp_path.iterdir()} == {"image.nii.gz": b"x"}
+    fake.replies = [Reply(b"z")]
+    with pytest.raises(InputError, match="does not exist"):
+        client.get_image("case", tmp_path / "no" / "image.nii.gz")
+
+
+def test_labels_and_cases(fake: Fake, client: Client, file: Path, tmp_path: Path) -> None:
+    fake.replies = [as_json({"label": "case", "tag": "final", "version": 4})]
+    params = {"verified_frames": [0, 9], "note": "médiastin"}
+    assert client.save_label("case", "final", file, params) == SavedLabel("case", "final", 4)
+    request = fake.requests[0]
+    assert (request.method, request.path) == ("PUT", "/datastore/label?image=case&tag=final")
+    assert json.loads(request.parts["params"][1]) == params
+    assert request.parts["label"][1] == file.read_bytes()
+    client.get_label("case", "original", tmp_path / "a", version=3)
+    assert fake.calls[-1] == "GET /datastore/label?label=case&tag=original&version=3"
+    fake.replies = [as_json([{"version": 1}, {"version": 2}])]
+    assert client.label_versions("case") == [{"version": 1}, {"version": 2}]
+    fake.replies = [as_json({"id": "case", "score": None})]
+    assert client.next_case("first") == {"id": "case", "score": None}
+    fake.replies = [as_json({})]
+    assert client.next_case("../first?x") is None
+    assert fake.calls[-1] == "POST /activelearning/..%2Ffirst%3Fx"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{"label": "case", "tag": "final"}, {"label": "case", "tag": "final", "version": True}, {"versions": []}, [1]],
+)
+def test_answers_about_labels_are_checked(fake: Fake, client: Client, file: Path, answer: Any) -> None:
+    fake.replies = [as_json(answer)]
+    with pytest.raises(BadAnswer):
+        client.save_label("case", "final", file, {})
+    with pytest.raises(BadAnswer):
+        client.label_versions("case")
+
+
+# Infers and jobs
+
+
+def test_an_infer_gives_parameters_and_a_file(fake: Fake, client: Client, file: Path, tmp_path: Path) -> None:
+    fake.replies = [infer_reply({"ed": 0, "es": 9})]
+    answer = client.infer("motion", "case", {"key_frames": [0]}, label=file)
+    assert (answer.params, answer.file, answer.name) == (
+        {"ed": 0, "es": 9},
+        b"\x1f\x8bfile\r\n--",
+        "labels.nii.gz",
+    )
+    answer.save(tmp_path / "labels.nii.gz")
+    assert (tmp_path / "labels.nii.gz").read_bytes() == answer.file
+    request = fake.requests[0]
+    assert (request.method, request.path) == ("POST", "/infer/motion?image=case")
+    assert json.loads(request.parts["params"][1]) == {"key_frames": [0]}
+    assert request.parts["label"][1] == file.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["../../etc/labels.nii.gz", "C:\\x\\labels.nii.gz", "/abs/labels.nii.gz"])
+def test_a_file_of_an_answer_has_no_folder(name: str) -> None:
+    reply = infer_reply(name=name)
+    assert parse_infer_answer(reply.body, reply.content_type).name == "labels.nii.gz"
+
+
+@pytest.mark.parametrize("name", ["..", "x/..", ".hidden", "", "a b", "x" * 300, "a\x00b"])
+def test_a_name_that_no_file_should_have_is_replaced(name: str) -> None:
+    reply = infer_reply(name=name)
+    assert parse_infer_answer(reply.body, reply.content_type).name == "answer"
+
+
+def test_an_answer_cut_anywhere_is_a_bad_one() -> None:
+    reply = infer_reply()
+    for end in range(len(reply.body) - 2):
+        with pytest.raises(BadAnswer):
+            parse_infer_answer(reply.body[:end], reply.content_type)
+
+
+@pytest.mark.parametrize("params", [[1], "text", 3])
+def test_parameters_of_an_answer_are_an_object(params: Any) -> None:
+    reply = infer_reply(params)
+    with pytest.raises(BadAnswer, match="JSON object"):
+        parse_infer_answer(reply.body, reply.content_type)
+
+
+@given(
+    content=st.binary(max_size=300) | st.text('-b\r\n:;="', max_size=60).map(str.encode),
+    content_type=st.sampled_from(["multipart/form-data; boundary=b", "multipart/form-data", "", "a/b; boundary=b"])
+    | st.text(max_size=40),
+)
+def test_garbage_is_a_bad_answer_and_nothing_worse(content: bytes, content_type: str) -> None:
+    with pytest.raises(BadAnswer):
+        parse_infer_answer(content, content_type)
+
+
+def job(state: str, progress: float = 0.0, error: Any = None) -> Reply:
+    return as_json({"job": "j1", "state": state, "progress": progress, "message": f"is {state}", "error": error})
+
+
+def test_a_job_runs_to_its_answer(fake: Fake, client: Client, file: Path) -> None:
+    fake.replies = [
+        as_json({"job": "j1"}, 202),
+        job("queued"),
+        job("running", 0.5),
+        job("done", 1),
+        infer_reply(),
+        as_json({}),
+    ]
+    seen: list[tuple[float, str]] = []
+    answer = client.run_job(
+        "motion",
+        "case",
+        {},
+        label=file,
+        progress=lambda fraction, message: seen.append((fraction, message)),
+        poll_seconds=0,
+    )
+    assert answer.file == b"\x1f\x8bfile\r\n--"
+    assert seen == [(0.0, "is queued"), (0.5, "is running"), (1.0, "is done")]
+    polls = ["GET /jobs/j1"] * 3
+    assert fake.calls == ["POST /jobs/infer/motion?image=case", *polls, "GET /jobs/j1/result", "DELETE /jobs/j1"]
+
+
+@pytest.mark.parametrize("raised", [Cancelled("enough"), KeyboardInterrupt(), RuntimeError("mistake")])
+def test_whatever_ends_the_wait_cancels_the_job(fake: Fake, client: Client, raised: BaseException) -> None:
+    fake.replies = [as_json({"job": "j1"}, 202), job("running", 0.2), refusal(404)]
+
+    def stop(fraction: float, message: str) -> None:
+        raise raised
+
+    with pytest.raises(type(raised)):
+        client.run_job("motion", "case", {}, progress=stop)
+    assert fake.calls[-1] == "DELETE /jobs/j1"
+    assert len(fake.calls) == 3
+
+
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        (job("failed", 0.4, {"code": "does_not_fit", "message": "no", "field": "label"}), r"no \(does_not_fit\)"),
+        (job("failed"), r"the job was failed"),
+        (job("cancelled"), r"the job was cancelled on the server \(cancelled\)"),
+    ],
+)
+def test_a_job_that_fails_says_why(fake: Fake, client: Client, reply: Reply, message: str) -> None:
+    fake.replies = [as_json({"job": "j1"}, 202), reply, as_json({})]
+    with pytest.raises(ServerRefused, match=message) as caught:
+        client.run_job("motion", "case", {})
+    assert caught.value.status is None
+    assert fake.calls[-1] == "DELETE /jobs/j1"
+
+
+@pytest.mark.parametrize(
+    "change", [{"state": "dreaming"}, {"progress": "half"}, {"job": None}, {"message": 3}, {"error": "no"}]
+)
+def test_states_of_jobs_are_checked(fake: Fake, client: Client, change: dict[str, Any]) -> None:
+    good = {"job": "j1", "state": "running", "progress": 0, "message": "", "error": None}
+    fake.replies = [as_json(good)]
+    assert client.job("j1").progress == 0.0
+    fake.replies = [as_json({**good, **change})]
+    with pytest.raises(BadAnswer):
+        client.job("j1")
+
+
+def test_a_server_that_goes_away_during_a_job(fake: Fake, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module.time, "sleep", lambda seconds: None)
+    fake.replies = [as_json({"job": "j1"}, 202), job("running", 0.1), DROP]
+    with pytest.raises(ServerUnreachable):
+        client.run_job("motion", "case", {})
