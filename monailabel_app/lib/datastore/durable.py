@@ -66,10 +66,26 @@ def make_folder(path: Path) -> None:
 
 
 def put(temporary: Path, final: Path) -> None:
-    """Give a finished file its name, in place of what was there; both on one file system."""
+    """Give a finished file its name, in place of what was there; both on one file system.
+
+    Raises:
+        OSError: it failed. If that was the last step, to force the name to the disk, the file has it already.
+    """
     sync_file(temporary)
     temporary.replace(final)
     sync_folder(final.parent)
+
+
+def exchange(temporary: Path, final: Path) -> None:
+    """Give a file another content. After a crash it has the old one or the new one, whole.
+
+    Raises:
+        OSError: it failed; the content is the old one.
+    """
+    sync_file(temporary)
+    temporary.replace(final)
+    with suppress(OSError):
+        sync_folder(final.parent)
 
 
 def put_new(temporary: Path, final: Path) -> None:

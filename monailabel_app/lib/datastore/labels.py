@@ -19,7 +19,7 @@ from cardiac_motion.io import LabelImage, read_labels
 
 from monailabel_app.lib.datastore.canonical import write_canonical
 from monailabel_app.lib.datastore.cases import Case
-from monailabel_app.lib.datastore.durable import Signature, copy, make_folder, put, sha256_of, signature_of
+from monailabel_app.lib.datastore.durable import Signature, copy, exchange, make_folder, sha256_of, signature_of
 from monailabel_app.lib.datastore.images import ImageFile, is_file_within
 from monailabel_app.lib.datastore.names import LABEL_ENDING, TAGS, rank, split_name
 from monailabel_app.lib.datastore.refusals import refusing
@@ -205,7 +205,7 @@ class Labels:
                 self._looked = None
                 return
             _move_aside(target)
-        put(twin, target)
+        exchange(twin, target)
         signature = signature_of(target)
         if signature is not None:
             self._hashes[target] = (signature, version.sha256)

@@ -10,7 +10,7 @@ from typing import Any
 from cardiac_motion.io import read_labels
 from monailabel.interfaces.datastore import Datastore
 
-from monailabel_app.lib.datastore.durable import put, read_json, write_json
+from monailabel_app.lib.datastore.durable import exchange, read_json, write_json
 from monailabel_app.lib.datastore.images import ImageFile
 from monailabel_app.lib.datastore.names import LABEL_ENDING, TAGS, check_tag
 from monailabel_app.lib.datastore.refusals import plain_json, refusing, storing
@@ -215,7 +215,7 @@ class LocalDatastore(Studies, Datastore):
     def _set_name(self, what: str, text: str) -> None:
         with self._lock_of_names, storing(), self._scratch.file(".json") as file:
             write_json(file, {**self._names(), what: text})
-            put(file, self.data_folder / "datastore.json")
+            exchange(file, self.data_folder / "datastore.json")
 
 
 def _label_info(label: LabelVersion) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from typing import Any
 
 from monailabel_app.lib.datastore.durable import (
     Signature,
+    exchange,
     make_folder,
-    put,
     read_json,
     sha256_of,
     signature_of,
@@ -172,7 +172,7 @@ class ImageRecords:
         make_folder(self._folder)
         with self._scratch.file(".json") as temporary:
             write_json(temporary, content)
-            put(temporary, self._folder / f"{image_id}.json")
+            exchange(temporary, self._folder / f"{image_id}.json")
         self._known[image_id] = content
 
 

@@ -143,7 +143,7 @@ class Studies:
 
         Args:
             image_id: under which id.
-            path: the file, which stays; one made by `scratch_file` is not copied.
+            path: the file, which stays; one among the temporary files is not copied.
             ending: one of `names.ENDINGS`; by default that of the file's name.
             info: notes to keep with it.
 
@@ -259,7 +259,7 @@ class Studies:
         return self._versions.newest(tag, image_id) if image_id in self._folder.files() else None
 
     def _stage(self, source: Path, target: Path) -> None:
-        if source.parent == self._scratch.path:
+        if source.is_relative_to(self._scratch.path):
             with suppress(OSError):
                 os.link(source, target)
                 return
