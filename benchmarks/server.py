@@ -4,8 +4,8 @@
 
 A real server in a process of its own, on a phantom at the size of a clinical short-axis cine; our client over HTTP
 on this machine. Round trip: from the label file on disk, with a corrected frame, to the labels of all frames in
-memory, the motion being known. Small requests: ``GET /info/`` while two infers that have to estimate their motion are
-under way.
+memory, the motion being known. Small requests: ``GET /info/`` while two infers that have to estimate their motion
+are under way.
 """
 
 from __future__ import annotations
@@ -73,9 +73,7 @@ def _seconds(
     return seconds
 
 
-def info_while_computing(
-    address: str, study: PhantomStudy, folder: Path, token: str | None = None
-) -> dict[str, Any]:
+def info_while_computing(address: str, study: PhantomStudy, folder: Path) -> dict[str, Any]:
     """Seconds of `INFO_REQUESTS` times ``GET /info/`` while two infers run, and whether they ran all the time."""
     label = folder / "ed.nii.gz"
     write_labels(label, study.labels[0], study.cine)

@@ -109,7 +109,7 @@ class Propagated:
         """Whether the cine has one slice only."""
         return self.labels.shape[1] == 1
 
-    @property
+    @cached_property
     def volumes_ml(self) -> dict[Label, npt.NDArray[np.float64]]:
         """Volume of each structure in each frame, ml; none for a single slice, which has no volume."""
         if self.is_single_slice:

@@ -42,7 +42,8 @@ def volumes_ml(labels: npt.NDArray[np.integer[Any]], spacing: Sequence[float]) -
     if sizes.shape != (3,) or not np.isfinite(sizes).all() or (sizes <= 0).any():
         raise InputError(f"expected a positive spacing (z, y, x) in mm, got {list(spacing)}")
     millilitres = float(sizes.prod()) / 1000
-    counts = {label: (frames == label).sum(axis=(1, 2, 3)) for label in STRUCTURES}
+    # Frame by frame: counting a whole cine at once is several times slower.
+    counts = {label: np.array([np.count_nonzero(frame == label) for frame in frames]) for label in STRUCTURES}
     return {label: count * millilitres for label, count in counts.items() if count.any()}
 
 
