@@ -12,7 +12,7 @@ import tempfile
 import threading
 import types
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
@@ -37,15 +37,17 @@ def bind(host: str, port: int) -> socket.socket:
     Raises:
         InputError: the address does not exist, or something else listens there.
     """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, kind, protocol)
-        if os.name == "posix":
-            # A port that was left a moment ago can be taken again. On Windows this would share it.
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-    except OSError as error:
-        raise InputError(f"cannot listen on {host}, port {port}: {error.strerror or error}") from error
+    with ExitStack() as if_refused:
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            listening = if_refused.enter_context(socket.socket(family, kind, protocol))
+            if os.name == "posix":
+                # A port that was left a moment ago can be taken again. On Windows this would share it.
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+        except OSError as error:
+            raise InputError(f"cannot listen on {host}, port {port}: {error.strerror or error}") from error
+        if_refused.pop_all()
     return listening
 
 
