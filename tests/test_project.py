@@ -48,7 +48,9 @@ def test_every_file_imports_from_its_own_floor_or_below() -> None:
 
 def test_the_science_knows_neither_the_server_nor_slicer() -> None:
     for path in PACKAGE.rglob("*.py"):
-        found = re.findall(r"^\s*(?:import|from)\s+(monailabel|slicer|qt|vtk)\b", path.read_text(), re.MULTILINE)
+        found = re.findall(
+            r"^\s*(?:import|from)\s+(monailabel|monailabel_app|slicer|qt|vtk)\b", path.read_text(), re.MULTILINE
+        )
         assert not found, f"{path.name} imports {found}"
 
 

@@ -11,6 +11,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from cardiac_motion.cli import main
 
@@ -235,9 +236,6 @@ def test_the_real_one_answers_and_its_end_is_told(tmp_path: Path) -> None:
 
 
 def pid_of_the_only_child() -> int:
-    listed = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True, check=True
-    ).stdout
-    found = [line for line in listed.splitlines() if "cardiac_motion.cli serve" in line]
+    found = [child.pid for child in psutil.Process().children() if "cardiac_motion.cli" in child.cmdline()]
     assert len(found) == 1
-    return int(found[0].split()[0])
+    return found[0]
