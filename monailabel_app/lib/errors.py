@@ -28,8 +28,9 @@ class RequestError(Exception):
         self.field = field
 
     def to_json(self) -> dict[str, dict[str, str | None]]:
-        """The body of the answer."""
-        return {"error": {"code": self.code, "message": self.message, "field": self.field}}
+        """The body of the answer; halves of characters, which JSON may bring in, are written out."""
+        field = None if self.field is None else _encodable(self.field)
+        return {"error": {"code": self.code, "message": _encodable(self.message), "field": field}}
 
 
 class Unauthorized(RequestError):
@@ -107,6 +108,10 @@ class StorageFull(RequestError):
 
     status = 507
     default_code = "storage_full"
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def full_disk(error: BaseException) -> StorageFull | None:

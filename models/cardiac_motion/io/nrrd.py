@@ -56,6 +56,8 @@ _SPACES = _TO_RAS | {"".join(word[0] for word in name.split("-")): flips for nam
 _SPATIAL_KINDS = ("domain", "space")
 _FRAME_KINDS = ("list", "time", "???", "none", *_SPATIAL_KINDS)
 
+_WHOLE_SIZES = re.compile(r"\s*sizes\s*:\s*[-+]?[0-9]+(\s+[-+]?[0-9]+)*", re.IGNORECASE)
+
 
 @dataclass(frozen=True)
 class _Header:
@@ -154,10 +156,17 @@ def _read_header(file: BinaryIO) -> _Header:
         raise InputError(f"its header lacks {', '.join(missing)}")
     if "data file" in fields or "datafile" in fields:
         raise InputError("is a header whose voxels are in another file; expected both in one .nrrd file")
+    _check_sizes_are_whole(lines)
     header = _Header(fields, pairs)
     if fields["dimension"] != len(header.sizes):
         raise InputError(f"its header has {len(header.sizes)} sizes for {fields['dimension']} axes")
     return header
+
+
+def _check_sizes_are_whole(lines: Sequence[str]) -> None:
+    """Raise InputError for sizes that the parser has cut down to whole numbers."""
+    if not any(_WHOLE_SIZES.fullmatch(line) for line in lines):
+        raise InputError("its header has sizes that are no whole numbers")
 
 
 def _dtype(header: _Header) -> np.dtype[Any]:

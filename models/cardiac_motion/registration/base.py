@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from types import UnionType
 from typing import Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints, runtime_checkable
@@ -105,10 +106,12 @@ def _parse(name: str, kind: Any, value: Any) -> Any:
         if str(value).lower() not in known:
             raise InputError(f"option {name} is true or false, got {value!r}")
         return known[str(value).lower()]
-    try:
-        return kind(value)
-    except (TypeError, ValueError):
-        raise InputError(f"option {name} is of type {kind.__name__}, got {value!r}") from None
+    # Python takes true for 1, and cuts 2.5 down to 2.
+    is_other = isinstance(value, bool) or (kind is int and isinstance(value, float) and not value.is_integer())
+    with suppress(TypeError, ValueError, OverflowError):
+        if not is_other:
+            return kind(value)
+    raise InputError(f"option {name} is of type {kind.__name__}, got {value!r}")
 
 
 def with_options(default: Any, changes: Mapping[str, Any] | None) -> Any:

@@ -48,7 +48,20 @@ class _MultipartResponse(StreamingResponse):
             await run_in_threadpool(self._clean_up)
 
 
-class _CleaningFileResponse(FileResponse):
+class WholeFileResponse(FileResponse):
+    """A file, all of it whatever range is asked for, as HTTP allows (RFC 9110, 14.2)."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.headers["accept-ranges"] = "none"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        headers = [(name, value) for name, value in scope["headers"] if name.lower() != b"range"]
+        await super().__call__({**scope, "headers": headers}, receive, send)
+
+
+class _CleaningFileResponse(WholeFileResponse):
     """A file that goes when it has been sent, or when the client has left."""
 
     clean_up: Callable[[], None] = staticmethod(nothing)

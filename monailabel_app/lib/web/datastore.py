@@ -6,12 +6,13 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, File, Form, Query, UploadFile
 from pydantic import Field
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from monailabel_app.lib.datastore import LabelVersion, check_tag
 from monailabel_app.lib.errors import Conflict, NotFound, Unprocessable
 from monailabel_app.lib.infers.base import TaskParams, parse_params
 from monailabel_app.lib.uploads import keep_upload, read_uploaded_labels
+from monailabel_app.lib.web.answers import WholeFileResponse
 from monailabel_app.lib.web.state import ServerState, json_object, server_state
 
 router = APIRouter(prefix="/datastore", tags=["Datastore"])
@@ -78,7 +79,7 @@ def put_image(
 
 
 @router.get("/image", summary="Download an image")
-def get_image(server: Server, image: ImageId) -> FileResponse:
+def get_image(server: Server, image: ImageId) -> WholeFileResponse:
     """The file as it was uploaded."""
     return _file(server.datastore.find_image(image).path)
 
@@ -134,7 +135,7 @@ def put_label(
 
 
 @router.get("/label", summary="Download a label")
-def get_label(server: Server, label: LabelId, tag: Tag = "final", version: Version = None) -> FileResponse:
+def get_label(server: Server, label: LabelId, tag: Tag = "final", version: Version = None) -> WholeFileResponse:
     """uint8 NIfTI on the image's grid."""
     found = server.datastore.label_version(label, tag, version)
     return _file(found.path, name=f"{found.label}.nii.gz")
@@ -164,6 +165,6 @@ def _described(version: LabelVersion) -> dict[str, Any]:
     return {**known.pop("info"), **known}
 
 
-def _file(path: Any, name: str | None = None) -> FileResponse:
+def _file(path: Any, name: str | None = None) -> WholeFileResponse:
     media_type = "application/gzip" if path.name.endswith(".gz") else "application/octet-stream"
-    return FileResponse(path, filename=name or path.name, media_type=media_type)
+    return WholeFileResponse(path, filename=name or path.name, media_type=media_type)
