@@ -1,0 +1,1 @@
+"""Hostile requests as data, and what is looked at after each of them."""
