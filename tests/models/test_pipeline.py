@@ -226,7 +226,7 @@ def test_a_single_slice_has_no_volume_and_nothing_made_of_one(cine: Cine, tmp_pa
     assert found.volumes_ml == {}
     assert found.function is None
     assert found.summary()["volumes_ml"] == found.summary()["ejection_fraction"] == {}
-    assert "a single slice has no volume" in describe(found)
+    assert "a single slice has no volume" in describe(found.summary())
     assert "ml" not in describe(found.summary()).replace("volumes", "")
     write_volume_table(tmp_path / "t.csv", single, found)
     lines = (tmp_path / "t.csv").read_text().splitlines()
