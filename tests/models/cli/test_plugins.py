@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint, entry_points
@@ -104,3 +105,15 @@ def test_the_server_and_the_demo_are_installed_as_such() -> None:
             "serve": "monailabel_app.commands.serve:serve",
         }.items()
     )
+
+
+def test_help_does_not_wait_for_the_server_to_be_imported() -> None:
+    program = (
+        "import sys\nfrom cardiac_motion.cli import main\n"
+        "try:\n    main(['--help'])\nfinally:\n"
+        "    assert 'monailabel_app.commands.serve' in sys.modules\n"
+        "    assert not {'monailabel', 'fastapi', 'uvicorn', 'monailabel_app.client'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "serve" in done.stdout
