@@ -65,7 +65,7 @@ def test_a_contoured_frame_comes_back_as_labels_of_all_frames(
     assert (found.labels == expected.labels).all()
     assert (found.labels[0] == study.labels[0]).all()
     assert np.allclose(found.affine, study.cine.affine, atol=1e-4)
-    header = nib.load(tmp_path / answer.name).header
+    header: Any = nib.load(tmp_path / answer.name).header
     assert header.get_data_dtype() == np.uint8
     assert float(header["pixdim"][4]) == pytest.approx(np.diff(study.cine.frame_times).mean(), rel=1e-4)
     summary = expected.summary()
@@ -117,7 +117,7 @@ def test_everything_comes_as_a_zip(client: Client, study: Study, tmp_path: Path)
 
 def test_what_is_unusual_about_the_image_is_told(client: Client, study: Study, tmp_path: Path) -> None:
     path = tmp_path / "cine.nii.gz"
-    image = nib.load(study.image)
+    image: Any = nib.load(study.image)
     image.header["pixdim"][4] = 0
     nib.save(image, path)
     client.put_image("no-times", path)
