@@ -115,6 +115,7 @@ class Site:
             "open": _One(open_server, ()),
             "guarded": _One(guarded, (("Authorization", f"Bearer {TOKEN}"),)),
         }
+        self._schema: Any = None
         self._save_label()
         for one in self._servers.values():
             self._warm_up(one)
@@ -146,6 +147,12 @@ class Site:
 
     # Sending and looking
 
+    def schema(self) -> Any:
+        """What the open server says of its routes (OpenAPI)."""
+        if self._schema is None:
+            self._schema = self._ask("GET", "/openapi.json", statuses=(200,)).json()
+        return self._schema
+
     def send(self, hostile: Hostile, names: Mapping[str, str]) -> tuple[bytes, Reply]:
         """Send a request as it is; what went over the wire, and the answer."""
         address = self._servers[hostile.server].process.address
@@ -175,7 +182,7 @@ class Site:
         names = hostile.prepare(self) if hostile.prepare else {}
         sent, reply = self.send(hostile, names)
         found = [*_wrong_answer(hostile, reply), *self._leaks(sent, reply)]
-        for job in names.values():
+        for job in (*names.values(), *_started_jobs(reply)):
             self.cancel_job(job)
             self._until(partial(self._is_forgotten, job), "the job is forgotten")
         return [*found, *self._wrong_server(hostile)]
@@ -198,7 +205,7 @@ class Site:
             return ["the server has ended"]
         found = []
         info = self._get_info(one)
-        if info != one.info and not hostile.may_add:
+        if not isinstance(info, dict) or (info != one.info and not hostile.may_add):
             found.append("/info/ has changed")
         one.info = info
         scratch = self._studies(hostile) / _OWN / "scratch"
@@ -300,6 +307,10 @@ def _names_of_code() -> list[str]:
     ]
 
 
+def _started_jobs(reply: Reply) -> list[str]:
+    return [str(reply.json()["job"])] if reply.status == 202 else []
+
+
 def _wrong_answer(hostile: Hostile, reply: Reply) -> list[str]:
     found = []
     if reply.status not in hostile.statuses:
@@ -350,7 +361,11 @@ def hostile_site(around: Path) -> Iterator[Site]:
         for start in starts:
             servers.append(start.result())
             stack.callback(stop, servers[-1])
-        yield Site(around, *servers)
+        try:
+            yield Site(around, *servers)
+        finally:
+            for server in servers:
+                server.process.terminate()
 
 
 def _prepared(place: Path, secret: Path, *, is_guarded: bool) -> tuple[Path, list[str], dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from cardiac_motion.phantom import PhantomOptions, make_study
 
 from monailabel_app.client import Client
 from monailabel_app.local_server import local_server
+
+# The benchmarks are no part of the installed package; they are imported from the root of the repository.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 QUICK = {"iterations": 4, "levels": 2}
 """Options of the model with which a motion takes a moment; it is held against the package's, not the truth."""

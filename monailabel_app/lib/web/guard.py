@@ -60,7 +60,7 @@ class _Body:
         return message
 
     async def drain(self) -> None:
-        """Read on for a while, so that a client that is still sending gets to see the answer."""
+        """Read on for a while what a client is still sending."""
         end = time.monotonic() + _DRAIN_SECONDS
         drained = 0
         while not self.is_complete and drained < _DRAIN_BYTES and time.monotonic() < end:
@@ -117,9 +117,7 @@ class Guard:
             if refused.status >= 500:
                 log_event(_logger, logging.ERROR, "request failed", **where_of(error))
             if status == 0:
-                if not body.is_complete:
-                    await body.drain()
-                await _answer(refused, scope, body, sending)
+                await _answer(refused, scope, body, sending, is_patient=True)
         finally:
             log_event(
                 _logger,
@@ -186,10 +184,18 @@ def error_response(error: RequestError, headers: Mapping[str, str] | None = None
     return JSONResponse(error.to_json(), status_code=error.status, headers={**(headers or {}), **own})
 
 
-async def _answer(error: RequestError, scope: Scope, body: _Body, send: Send) -> None:
+async def _answer(error: RequestError, scope: Scope, body: _Body, send: Send, *, is_patient: bool = False) -> None:
+    if body.is_complete:
+        await error_response(error)(scope, body, send)
+        return
     # What is left of the body would be read as the next request.
-    headers = {} if body.is_complete else {"Connection": "close"}
-    await error_response(error, headers)(scope, body, send)
+    answer = error_response(error, {"Connection": "close"})
+    await send({"type": "http.response.start", "status": answer.status_code, "headers": answer.raw_headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": True})
+    if is_patient:
+        # Closed while the client is still sending, the connection would take the answer with it.
+        await body.drain()
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _is_allowed_host(header: str, settings: ServerSettings) -> bool:
