@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import tempfile
+import zlib
 from functools import cache
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 from cardiac_motion.cine import Cine
 from cardiac_motion.io import write_cine, write_labels
 from cardiac_motion.labels import Label
+from nibabel.filebasedimages import ImageFileError
 
 QUICK_OPTIONS = {"iterations": 2, "levels": 1}
 """Of the model `recursive`: a motion of little worth in a fraction of a second."""
@@ -77,3 +81,21 @@ def label_bytes(labels: npt.NDArray[np.uint8], cine: Cine, name: str = "label.ni
         path = Path(folder) / name
         write_labels(path, labels, cine)
         return path.read_bytes()
+
+
+def numbered_labels(cine: Cine, number: int) -> npt.NDArray[np.uint8]:
+    """Labels (T, Z, Y, X) that are those of no other number, every voxel by chance; bad to compress."""
+    values = [int(label) for label in (Label.BACKGROUND, Label.RV, Label.MYO, Label.LV)]
+    return np.random.default_rng(number).choice(np.array(values, np.uint8), size=cine.shape)
+
+
+def label_values(content: bytes) -> npt.NDArray[np.uint8]:
+    """The voxels (T, Z, Y, X) of a label file, .nii.gz; ValueError if it is no whole label of a cine."""
+    try:
+        image = nib.Nifti1Image.from_bytes(gzip.decompress(content))
+        values = np.asarray(image.dataobj)
+    except (OSError, EOFError, zlib.error, ImageFileError) as error:
+        raise ValueError(f"no whole label file: {error}") from error
+    if values.ndim != 4 or values.dtype != np.uint8:
+        raise ValueError(f"expected a uint8 label of 4 axes, got {values.dtype} of {values.ndim}")
+    return values.T
