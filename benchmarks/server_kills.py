@@ -23,6 +23,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from cardiac_motion.atomic import atomic_path
 from cardiac_motion.cine import Cine
@@ -65,6 +66,16 @@ class Ledger:
     _checked: set[tuple[str, int]] = field(default_factory=set)
     _checked_images: set[str] = field(default_factory=set)
 
+    @staticmethod
+    def label(number: int) -> npt.NDArray[np.uint8]:
+        """A label by its number."""
+        return numbered_labels(_cine(0), number)
+
+    @staticmethod
+    def write_case(studies: Path) -> None:
+        """Write the image that the labels belong to."""
+        (studies / f"{CASE}.nii.gz").write_bytes(cine_bytes(_cine(0)))
+
     def save_until_killed(self, address: str, client_number: int, is_uploading: bool) -> None:
         """Save labels, or upload images, until the server is gone."""
         file = self.folder / f"client-{client_number}.nii.gz"
@@ -84,7 +95,7 @@ class Ledger:
                 self.refused.append(str(error))
 
     def _save(self, client: Client, number: int, file: Path) -> None:
-        file.write_bytes(label_bytes(numbered_labels(_cine(0), number), _cine(0)))
+        file.write_bytes(label_bytes(self.label(number), _cine(0)))
         self.sent += 1
         saved = client.save_label(CASE, TAGS[number % 2], file, {"note": str(number)})
         if self.labels.setdefault((saved.tag, saved.version), number) != number:
@@ -119,7 +130,7 @@ class Ledger:
             self.wrong.append(f"labels/{tag} holds {files}")
         if listed:
             newest = label_values((studies / "labels" / tag / f"{CASE}.nii.gz").read_bytes())
-            if not np.array_equal(newest, numbered_labels(_cine(0), notes[len(listed)])):
+            if not np.array_equal(newest, self.label(notes[len(listed)])):
                 self.wrong.append(f"labels/{tag} does not hold the newest version")
         kept = sorted(path.name for path in (studies / ".cardiac_motion" / "labels" / tag / CASE).glob("*"))
         expected = sorted(f"{version:06d}{ending}" for version in notes for ending in (".json", ".nii.gz"))
@@ -130,7 +141,7 @@ class Ledger:
         file = self.folder / "check.nii.gz"
         client.get_label(CASE, tag, file, version=version)
         try:
-            is_whole = np.array_equal(label_values(file.read_bytes()), numbered_labels(_cine(0), number))
+            is_whole = np.array_equal(label_values(file.read_bytes()), self.label(number))
         except ValueError:
             is_whole = False
         if not is_whole:
@@ -171,8 +182,8 @@ def kill_often(folder: Path, *, kills: int, clients: int, seed: int) -> Ledger:
     luck = random.Random(seed)
     studies = folder / "studies"
     studies.mkdir()
-    (studies / f"{CASE}.nii.gz").write_bytes(cine_bytes(_cine(0)))
     ledger = Ledger(folder)
+    ledger.write_case(studies)
     for kill in range(kills):
         server = start_server(studies, folder)
         try:

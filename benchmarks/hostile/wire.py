@@ -127,10 +127,11 @@ def exchange(address: str, data: bytes, *, method: str = "GET", hang_up: bool = 
         except ConnectionError:
             # Refused before the end; the answer may be there.
             pass
-        return NO_REPLY if hang_up else _read(connection, method)
+        return NO_REPLY if hang_up else read_reply(connection, method)
 
 
-def _read(connection: socket.socket, method: str) -> Reply:
+def read_reply(connection: socket.socket, method: str) -> Reply:
+    """One answer from a connection."""
     answer = http.client.HTTPResponse(connection, method=method)
     try:
         answer.begin()
