@@ -56,13 +56,16 @@ class ServerProcess:
         self.process.kill()
         self.process.wait()
 
-    def end(self, number: int) -> int:
-        """Send a signal and give the exit code.
+    def end(self, number: int, *, is_twice: bool = False) -> int:
+        """Send a signal, or one and at once another, and give the exit code.
 
         Raises:
             subprocess.TimeoutExpired: it hangs.
         """
         self.process.send_signal(number)
+        if is_twice:
+            time.sleep(_LOOK_SECONDS)
+            self.process.send_signal(number)
         return self.process.wait(END_SECONDS)
 
 

@@ -3,8 +3,9 @@
     python -m benchmarks.server_shutdown [--repeats 5] [--markdown FILE]
 
 One job computes, a second client waits for an infer, a third is in the middle of an upload, a fourth saves labels
-without a pause; then comes SIGINT or SIGTERM. The server ends by itself with exit code 0, those who wait get 503
-or a closed connection, nothing temporary and nothing half-written is left. It has to take less than 5 s.
+without a pause; then comes SIGINT or SIGTERM, or one Ctrl-C after another. The server ends by itself with exit code
+0, those who wait get 503 or a closed connection, nothing temporary and nothing half-written is left. It has to take
+less than 5 s.
 """
 
 from __future__ import annotations
@@ -42,7 +43,12 @@ from benchmarks.server_process import ServerProcess, start_server
 from benchmarks.small_cines import cine_bytes, label_values, small_cine
 
 LONGEST_SECONDS = 5.0
-SIGNALS = {"SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM}
+SIGNALS = {
+    "SIGINT": (signal.SIGINT, False),
+    "SIGTERM": (signal.SIGTERM, False),
+    "SIGINT twice": (signal.SIGINT, True),
+}
+"""Signals, and whether they come twice."""
 
 _COMPUTED = "case-computed"
 _LONG = {"key_frames": [0], "options": {"iterations": 10_000, "levels": 1}}
@@ -72,12 +78,13 @@ class Ending:
         return self.exit_code == 0 and set(self.statuses) <= {0, 503} and not self.wrong
 
 
-def end_while_busy(folder: Path, number: int) -> Ending:
+def end_while_busy(folder: Path, number: int, *, is_twice: bool) -> Ending:
     """Start a server, make it busy, send it a signal, and look at what is left.
 
     Args:
         folder: an empty folder.
         number: of the signal.
+        is_twice: whether it comes a second time at once.
     """
     studies = folder / "studies"
     studies.mkdir()
@@ -87,12 +94,12 @@ def end_while_busy(folder: Path, number: int) -> Ending:
     server = start_server(studies, folder)
     try:
         with ExitStack() as stack:
-            return _end(server, ledger, number, stack)
+            return _end(server, ledger, stack, number, is_twice=is_twice)
     finally:
         server.kill()
 
 
-def _end(server: ServerProcess, ledger: Ledger, number: int, stack: ExitStack) -> Ending:
+def _end(server: ServerProcess, ledger: Ledger, stack: ExitStack, number: int, *, is_twice: bool) -> Ending:
     job = _start_long(server.address)
     answers: list[Reply] = []
     waiting = threading.Thread(target=lambda: answers.append(_ask_for_long(server.address, "/infer/motion")))
@@ -102,14 +109,14 @@ def _end(server: ServerProcess, ledger: Ledger, number: int, stack: ExitStack) -
     upload = stack.enter_context(_half_an_upload(server.address))
     _wait_until_busy(server.address, job, ledger)
     start = time.perf_counter()
-    exit_code = server.end(number)
+    exit_code = server.end(number, is_twice=is_twice)
     seconds = time.perf_counter() - start
     uploaded = read_reply(upload, "PUT")
     for thread in (waiting, saving):
         thread.join()
     wrong = [each for each in ledger.refused if "(503" not in each] + ledger.wrong
     wrong += _wrong_files(server.studies, ledger)
-    if "Traceback" in server.log_text():
+    if 'File \\"' in server.log_text():
         wrong.append("the log has a traceback")
     return Ending(exit_code, seconds, (answers[0].status, uploaded.status), tuple(wrong))
 
@@ -184,9 +191,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     endings: dict[str, list[Ending]] = {name: [] for name in SIGNALS}
     for _ in range(chosen.repeats):
-        for name, number in SIGNALS.items():
+        for name, (number, is_twice) in SIGNALS.items():
             with TemporaryDirectory(prefix="shutdown-") as folder:
-                endings[name].append(end_while_busy(Path(folder), number))
+                endings[name].append(end_while_busy(Path(folder), number, is_twice=is_twice))
     text = table(endings)
     print(text)
     if chosen.markdown:

@@ -113,7 +113,12 @@ def run_server(settings: ServerSettings, *, ready_file: Path | None = None, log_
         )
         address = f"http://{_written(settings.host)}:{listening.getsockname()[1]}"
         log_event(_logger, logging.INFO, "starting", address=address, threads=settings.threads)
-        _Server(config, state, ready_file, address).run(sockets=[listening])
+        try:
+            _Server(config, state, ready_file, address).run(sockets=[listening])
+        finally:
+            # Has been done already, unless a second Ctrl-C cut it short.
+            state.jobs.close(0.0)
+            state.datastore.close()
     finally:
         listening.close()
     log_event(_logger, logging.INFO, "stopped")

@@ -22,9 +22,9 @@ posix = pytest.mark.skipif(os.name != "posix", reason="not run: needs signals an
 
 
 @posix
-@pytest.mark.parametrize("number", SIGNALS.values(), ids=SIGNALS.keys())
-def test_a_busy_server_ends_cleanly(tmp_path: Path, number: int) -> None:
-    ending = end_while_busy(tmp_path, number)
+@pytest.mark.parametrize(("number", "is_twice"), SIGNALS.values(), ids=SIGNALS.keys())
+def test_a_busy_server_ends_cleanly(tmp_path: Path, number: int, is_twice: bool) -> None:
+    ending = end_while_busy(tmp_path, number, is_twice=is_twice)
     assert ending.exit_code == 0
     assert set(ending.statuses) <= {0, 503}
     assert ending.wrong == ()
