@@ -4,8 +4,8 @@
 
 One job computes, a second client waits for an infer, a third is in the middle of an upload, a fourth saves labels
 without a pause; then comes SIGINT or SIGTERM, or one Ctrl-C after another. The server ends by itself with exit
-code 0, those who wait get 503 or a closed connection, nothing temporary and nothing half-written is left. It has to
-take less than 5 s.
+code 0, those who wait get 503 or a closed connection, nothing temporary and nothing half-written is left. It has
+to take less than 5 s.
 """
 
 from __future__ import annotations
