@@ -6,6 +6,7 @@ files and parameters unchecked. Those that clients use are served here, see ``do
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -14,21 +15,28 @@ from cardiac_motion.errors import InputError
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from monailabel.config import settings as monai_settings
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from monailabel_app.lib.app import CardiacMotionApp, app_folder
-from monailabel_app.lib.errors import RequestError, full_disk
-from monailabel_app.lib.jobs import Device, Jobs, as_request_error
+from monailabel_app.lib.errors import RequestError, TooLarge, Unprocessable, as_request_error, full_disk
+from monailabel_app.lib.jobs import Device, Jobs
 from monailabel_app.lib.settings import ServerSettings
 from monailabel_app.lib.web import cases, datastore, infer
-from monailabel_app.lib.web.guard import Guard, TokenCheck, describe_validation, error_response
+from monailabel_app.lib.web.access import TokenCheck
+from monailabel_app.lib.web.guard import Guard, error_response
 from monailabel_app.lib.web.state import ServerState
 
 SHUTDOWN_SECONDS = 2.0
 """Given to requests, and again to jobs, to end by themselves."""
+
+_MAX_FIELDS = 8
+_MAX_FILES = 2
+_FORGET_SECONDS = 30.0
 
 _CODES = {400: "bad_request", 404: "no_such_route", 405: "method_not_allowed", 413: "too_large"}
 
@@ -49,6 +57,12 @@ def create_app(settings: ServerSettings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         lifespan=_lifespan,
+        # Fields, and files up to a size, are held in memory as they come.
+        form_limits={
+            "max_fields": _MAX_FIELDS,
+            "max_files": _MAX_FILES,
+            "max_part_size": settings.limits.params_bytes,
+        },
     )
     app.state.server = state
     for module in (cases, infer, datastore):
@@ -93,10 +107,18 @@ def _make_state(settings: ServerSettings) -> ServerState:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    yield
     state: ServerState = app.state.server
+    janitor = asyncio.create_task(_forget_old_results(state))
+    yield
+    janitor.cancel()
     state.jobs.close(SHUTDOWN_SECONDS)
     state.datastore.close()
+
+
+async def _forget_old_results(state: ServerState) -> None:
+    while True:
+        await asyncio.sleep(_FORGET_SECONDS)
+        await run_in_threadpool(state.jobs.forget_old)
 
 
 def _on_error(_request: Request, error: Exception) -> JSONResponse:
@@ -112,6 +134,8 @@ def _on_http_error(_request: Request, error: Exception) -> JSONResponse:
     full = full_disk(error)
     if full is not None:
         return error_response(full)
+    if isinstance(cause, MultiPartException) and "maximum size" in cause.message:
+        return error_response(TooLarge("expected a shorter form field; see /info/ for the limits"))
     code = _CODES.get(error.status_code, "http_error")
     made = RequestError(str(error.detail), code=code)
     return JSONResponse(made.to_json(), status_code=error.status_code, headers=dict(error.headers or {}))
@@ -119,6 +143,8 @@ def _on_http_error(_request: Request, error: Exception) -> JSONResponse:
 
 def _on_validation_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for these alone
-    message, field = describe_validation(list(error.errors()))
-    made = RequestError(message, code="bad_params", field=field)
-    return JSONResponse(made.to_json(), status_code=422)
+    first = error.errors()[0]
+    where = [str(part) for part in first["loc"] if part not in {"query", "body", "path", "header"}]
+    field = ".".join(where) or None
+    message = f"{field}: {first['msg']}" if field else str(first["msg"])
+    return error_response(Unprocessable(message, code="bad_params", field=field))

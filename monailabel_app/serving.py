@@ -22,11 +22,11 @@ from cardiac_motion.errors import InputError
 
 from monailabel_app.lib.logs import configure_logs, log_event
 from monailabel_app.lib.settings import ServerSettings
+from monailabel_app.lib.web.protocol import PromptHeadProtocol
 from monailabel_app.lib.web.state import ServerState
 from monailabel_app.server import SHUTDOWN_SECONDS, create_app
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_MAX_CONNECTIONS = 256
 _KEEP_ALIVE_SECONDS = 75
 _logger = logging.getLogger(__name__)
 
@@ -45,6 +45,8 @@ def bind(host: str, port: int) -> socket.socket:
                 # A port that was left a moment ago can be taken again. On Windows this would share it.
                 listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
+            # From now on nobody else can have the port.
+            listening.listen()
         except OSError as error:
             raise InputError(f"cannot listen on {host}, port {port}: {error.strerror or error}") from error
         if_refused.pop_all()
@@ -107,7 +109,7 @@ def run_server(settings: ServerSettings, *, ready_file: Path | None = None, log_
             server_header=False,
             lifespan="on",
             ws="none",
-            limit_concurrency=_MAX_CONNECTIONS,
+            http=PromptHeadProtocol,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=int(SHUTDOWN_SECONDS),
         )
@@ -122,8 +124,9 @@ def run_server(settings: ServerSettings, *, ready_file: Path | None = None, log_
     finally:
         listening.close()
     log_event(_logger, logging.INFO, "stopped")
-    if any(thread.name.startswith("job-") for thread in threading.enumerate()):
-        # A computation that has not come to its next report: it holds nothing that is half-written.
+    if len(threading.enumerate()) > 1:
+        # A computation that has not come to its next report, or a request that is still being worked on. The
+        # datastore takes nothing more from them, and what they have begun has no name yet.
         sys.stderr.flush()
         os._exit(0)
 

@@ -224,6 +224,12 @@ class KnownMotion:
         self._propagator = Propagator(motion)
         self._lock = threading.Lock()
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the motion and of what is kept for the next labels."""
+        motion = self.motion
+        return motion.to_reference.nbytes + motion.from_reference.nbytes + self._propagator.nbytes
+
     @cached_property
     def _still(self) -> npt.NDArray[np.bool_]:
         return ~_moving(self.motion)

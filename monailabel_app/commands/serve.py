@@ -90,6 +90,8 @@ def serve(
             f"{host} can be reached from other machines: give a token with --token-file or {TOKEN_VARIABLE}, or "
             "say --without-token"
         )
+    if "*" in settings.allowed_origins:
+        raise InputError("expected the origins of web pages by name, such as https://viewer.example.org, got *")
     if ready_file is not None:
         check_target(ready_file)
     # Takes seconds to import, which no other command should wait for.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 from typing import ClassVar
 
+from cardiac_motion.errors import InputError
+
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """No space left, quota exceeded, file too large for the file system or the process."""
 
@@ -96,6 +98,13 @@ class Damaged(RequestError):
     default_code = "damaged"
 
 
+class InternalError(RequestError):
+    """A mistake in the server, or something wrong with its machine."""
+
+    status = 500
+    default_code = "internal"
+
+
 class Stopping(RequestError):
     """The server is being stopped."""
 
@@ -122,3 +131,18 @@ def full_disk(error: BaseException) -> StorageFull | None:
             return StorageFull("the server's disk has no room left; nothing was saved")
         seen = seen.__cause__ or seen.__context__
     return None
+
+
+def as_request_error(error: BaseException) -> RequestError:
+    """Any error as what the server answers."""
+    if isinstance(error, RequestError):
+        return error
+    full = full_disk(error)
+    if full is not None:
+        return full
+    if isinstance(error, InputError) and not isinstance(error.__cause__, OSError):
+        return Unprocessable(str(error))
+    if isinstance(error, MemoryError):
+        return Unprocessable("too large for the memory of the server", code="too_large")
+    # Of an InputError that an OSError caused the text names a place of this machine; the client cannot mend it.
+    return InternalError("something went wrong in the server; its log says where")

@@ -6,15 +6,16 @@ import logging
 import secrets
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any
 
 import torch
-from cardiac_motion.errors import Cancelled, InputError
+from cardiac_motion.errors import Cancelled
 
-from monailabel_app.lib.errors import Busy, NotFound, RequestError, Stopping, Unprocessable, full_disk
+from monailabel_app.lib.errors import Busy, NotFound, RequestError, Stopping, as_request_error
 from monailabel_app.lib.logs import log_event, where_of
 
 _WAIT_SECONDS = 0.1
@@ -35,10 +36,11 @@ FINISHED = frozenset({State.DONE, State.FAILED, State.CANCELLED})
 
 
 class Device:
-    """The processor or GPU that heavy computations share: one of them at a time."""
+    """The processor or GPU that heavy computations share: one of them at a time, first come first served."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._queue: deque[Job] = deque()
+        self._changed = threading.Condition()
 
     @contextmanager
     def held_by(self, job: Job) -> Iterator[None]:
@@ -47,14 +49,24 @@ class Device:
         Raises:
             Cancelled: the job was cancelled while it waited.
         """
-        job.state = State.QUEUED
-        while not self._lock.acquire(timeout=_WAIT_SECONDS):
-            job.report(job.progress, "waiting for another computation")
-        job.state = State.RUNNING
+        with self._changed:
+            self._queue.append(job)
         try:
+            self._wait_for_turn(job)
             yield
         finally:
-            self._lock.release()
+            with self._changed:
+                self._queue.remove(job)
+                self._changed.notify_all()
+
+    def _wait_for_turn(self, job: Job) -> None:
+        with self._changed:
+            while self._queue[0] is not job:
+                job.state = State.QUEUED
+                job.report(job.progress, "waiting for another computation")
+                # Not for ever: the job may be cancelled meanwhile.
+                self._changed.wait(_WAIT_SECONDS)
+            job.state = State.RUNNING
 
 
 class Job:
@@ -175,7 +187,7 @@ class Jobs:
             Busy: as many jobs as are allowed wait or run.
             Stopping: the server is being stopped.
         """
-        self._forget_old()
+        self.forget_old()
         with self._lock:
             if self._stopping:
                 raise Stopping("the server is being stopped")
@@ -186,7 +198,13 @@ class Jobs:
             self._jobs[job.id] = job
         # A daemon, so that a computation that does not report cannot keep a stopped server alive. What it writes
         # takes its name only when it is complete.
-        threading.Thread(target=self._run, args=(job, work), name=f"job-{job.id[:8]}", daemon=True).start()
+        thread = threading.Thread(target=self._run, args=(job, work), name=f"job-{job.id[:8]}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            with self._lock:
+                del self._jobs[job.id]
+            raise
         return job
 
     def get(self, job_id: str) -> Job:
@@ -195,7 +213,6 @@ class Jobs:
         Raises:
             NotFound: there is none, or none any more.
         """
-        self._forget_old()
         with self._lock:
             job = self._jobs.get(job_id)
         if job is None:
@@ -252,7 +269,8 @@ class Jobs:
         if known is not None:
             job.release()
 
-    def _forget_old(self) -> None:
+    def forget_old(self) -> None:
+        """Release the results of jobs that ended too long ago, or that are too many."""
         with self._lock:
             finished = [job for job in self._jobs.values() if job.finished_at is not None]
         finished.sort(key=lambda job: job.finished_at or 0.0)
@@ -261,24 +279,3 @@ class Jobs:
             age = time.monotonic() - (job.finished_at or 0.0)
             if number < too_many or age > self._keep_seconds:
                 self._remove(job)
-
-
-def as_request_error(error: BaseException) -> RequestError:
-    """Any error as what the server answers."""
-    if isinstance(error, RequestError):
-        return error
-    full = full_disk(error)
-    if full is not None:
-        return full
-    if isinstance(error, InputError):
-        return Unprocessable(str(error))
-    if isinstance(error, MemoryError):
-        return Unprocessable("too large for the memory of the server", code="too_large")
-    return InternalError("something went wrong in the server; its log says where")
-
-
-class InternalError(RequestError):
-    """A mistake in the server."""
-
-    status = 500
-    default_code = "internal"

@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 _FIELDS = "fields"
+_KNOWN = frozenset({"monailabel_app", "uvicorn", "warnings"})
+"""Loggers whose texts are known to name nobody."""
+
 _QUIET = (
     "monailabel",
     "monai",
@@ -36,9 +39,13 @@ class JsonFormatter(logging.Formatter):
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
-            # Further lines would be the traceback of others, with the text of an exception.
-            "event": record.getMessage().strip().partition("\n")[0],
         }
+        if record.name.partition(".")[0] in _KNOWN:
+            # Further lines would be the traceback of others, with the text of an exception.
+            line["event"] = record.getMessage().strip().partition("\n")[0]
+        else:
+            # What others write may hold anything.
+            line |= {"event": "library", "logger": record.name, "where": f"{record.filename}:{record.lineno}"}
         line |= getattr(record, _FIELDS, {})
         if record.exc_info and record.exc_info[1] is not None:
             line |= where_of(record.exc_info[1])

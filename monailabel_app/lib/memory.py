@@ -9,16 +9,13 @@ from cardiac_motion.motion import Motion
 from cardiac_motion.motion_cache import MotionCache
 from cardiac_motion.pipeline import KnownMotion
 
-_WORKING_SHARE = 1.5
-"""Memory of a motion with what is computed from it, in sizes of its displacements."""
-
 
 class KnownMotions:
     """Motions by key: those used last in memory, all of them in the cache on disk. Threads may share it.
 
     Args:
         cache: on disk.
-        max_bytes: in memory; the motion used last is held in any case.
+        max_bytes: in memory, with what is kept to carry labels quickly; the motion used last is held in any case.
     """
 
     def __init__(self, cache: MotionCache, max_bytes: int) -> None:
@@ -41,16 +38,16 @@ class KnownMotions:
         self._cache.put(key, motion)
         return self._hold(key, motion)
 
+    def trim(self) -> None:
+        """Let go of the motions used longest ago, where all together have grown beyond the limit."""
+        with self._lock:
+            while len(self._held) > 1 and sum(known.nbytes for known in self._held.values()) > self._max_bytes:
+                self._held.popitem(last=False)
+
     def _hold(self, key: str, motion: Motion) -> KnownMotion:
         with self._lock:
             # Two requests may have read the same file: the first one's is kept, so that they share it.
             known = self._held.setdefault(key, KnownMotion(motion))
             self._held.move_to_end(key)
-            while len(self._held) > 1 and sum(map(_bytes, self._held.values())) > self._max_bytes:
-                self._held.popitem(last=False)
-            return known
-
-
-def _bytes(known: KnownMotion) -> int:
-    motion = known.motion
-    return int(_WORKING_SHARE * (motion.to_reference.nbytes + motion.from_reference.nbytes))
+        self.trim()
+        return known

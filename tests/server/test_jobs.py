@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from cardiac_motion.errors import InputError
 
-from monailabel_app.lib.errors import Busy, NotFound, Stopping, StorageFull, Unprocessable
-from monailabel_app.lib.jobs import Device, InternalError, Job, Jobs, State
+from monailabel_app.lib.errors import Busy, InternalError, NotFound, Stopping, StorageFull, Unprocessable
+from monailabel_app.lib.jobs import Device, Job, Jobs, State
 
 LONG = 20.0
 
@@ -26,6 +26,13 @@ def nothing() -> None:
 def finished(job: Job) -> Job:
     assert job.wait(LONG)
     return job
+
+
+def reading_failed() -> InputError:
+    """A file of the server's own that it may not read."""
+    error = InputError("/studies/Smith.nii.gz: cannot be read")
+    error.__cause__ = PermissionError(13, "Permission denied")
+    return error
 
 
 class Gate:
@@ -85,6 +92,7 @@ def test_a_cancelled_job_stops_at_its_next_report() -> None:
     ("raised", "kind"),
     [
         (InputError("expected this, got that"), Unprocessable),
+        (reading_failed(), InternalError),
         (NotFound("no such thing"), NotFound),
         (OSError(28, "No space left on device"), StorageFull),
         (ZeroDivisionError("at the bedside of Mrs Smith"), InternalError),
@@ -128,12 +136,14 @@ def test_old_results_are_released() -> None:
 
     jobs = make_jobs(keep=2)
     made = [finished(jobs.submit(lambda _job: None, release(number))) for number in range(4)]
+    jobs.forget_old()
     with pytest.raises(NotFound):
         jobs.get(made[0].id)
     assert released == [0, 1]
     assert jobs.get(made[3].id) is made[3]
     aged = make_jobs(keep_seconds=0.0)
     job = finished(aged.submit(lambda _job: None, release(7)))
+    aged.forget_old()
     with pytest.raises(NotFound):
         aged.get(job.id)
     assert released == [0, 1, 7]

@@ -94,6 +94,12 @@ class Propagator:
         """Labels of all frames, (T, Z, Y, X) uint8, read-only; a later update leaves this array as it is."""
         return self._labels
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the labels and of what is kept to redo them quickly; the motion's not counted."""
+        kept = [*self._distances.values(), *self._grids.values(), *self._warped.values()]
+        return self._labels.nbytes + sum(array.nbytes for array in kept)
+
     def update(self, frame: int, labels: npt.NDArray[Any]) -> tuple[int, ...]:
         """Add or replace a key frame.
 

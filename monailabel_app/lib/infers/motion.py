@@ -88,6 +88,7 @@ class MotionTask(CineTask):
         start = time.perf_counter()
         known, from_cache = self._known_motion(context, model, params.reference, options)
         found = known.carry(keys, motion_seconds=time.perf_counter() - start, from_cache=from_cache)
+        self._motions.trim()
         context.progress(0.97, "writing")
         labels = context.folder / LABELS_FILE
         write_labels(labels, found.labels, cine)

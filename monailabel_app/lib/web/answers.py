@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from requests_toolbelt import MultipartEncoder
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from monailabel_app.lib.errors import NotFound
 from monailabel_app.lib.infers.base import Outcome
 
 _CHUNK_BYTES = 2**18
@@ -28,7 +30,7 @@ class _MultipartResponse(StreamingResponse):
         if outcome.file is None:
             raise ValueError("expected an outcome with a file")
         self._clean_up = clean_up
-        self._file = outcome.file.open("rb")
+        self._file = _opened(outcome.file)
         media_type = _MEDIA_TYPES.get(outcome.file.suffix, "application/octet-stream")
         encoder = MultipartEncoder(
             fields={
@@ -73,6 +75,13 @@ class _CleaningFileResponse(WholeFileResponse):
             await run_in_threadpool(self.clean_up)
 
 
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        raise NotFound("the result is not kept any more", field="job") from None
+
+
 def _chunks(encoder: MultipartEncoder) -> Iterator[bytes]:
     while chunk := encoder.read(_CHUNK_BYTES):
         yield chunk
@@ -85,6 +94,9 @@ def outcome_response(outcome: Outcome, output: str | None, clean_up: Callable[[]
         outcome: of the task.
         output: "json" for the parameters alone, "image" for the file alone, else both, as MONAI Label has it.
         clean_up: called when the answer has been sent, or could not be.
+
+    Raises:
+        NotFound: the file has been released meanwhile.
     """
     if outcome.file is None or output == "json":
         clean_up()

@@ -36,19 +36,17 @@ class ClientGone(RequestError):
     default_code = "client_gone"
 
 
-async def _start(server: ServerState, model: str, image: str, params: str, label: UploadFile | None) -> Job:
+def _start(server: ServerState, model: str, image: str, params: str, label: UploadFile | None) -> Job:
     """Check what can be checked at once, and start the work."""
     task = server.app.task(model)
     checked = task.parse(json_object(params, server.settings))
     # That there is no such image is told before anything is kept.
-    await run_in_threadpool(server.datastore.find_image, image)
+    server.datastore.find_image(image)
     files = ExitStack()
     with ExitStack() as if_refused:
         if_refused.callback(files.close)
         folder = files.enter_context(server.datastore.scratch_folder())
-        kept = None
-        if label is not None:
-            kept = await run_in_threadpool(keep_upload, label.filename, label.file, folder, field="label")
+        kept = keep_upload(label.filename, label.file, folder, field="label") if label is not None else None
         job = server.jobs.submit(partial(_work, server, task, checked, image, kept, folder), files.close)
         if_refused.pop_all()
     return job
@@ -126,7 +124,7 @@ async def infer(
     """Answer with multipart/form-data: ``params`` (JSON) and ``image`` (the file)."""
     if session_id:
         raise Unprocessable("expected an image of the datastore; there are no sessions", field="session_id")
-    job = await _start(server, model, image, params, label)
+    job = await run_in_threadpool(_start, server, model, image, params, label)
     forget: Callable[[], None] = partial(server.jobs.discard, job)
     try:
         await _finished(request, job)
@@ -139,12 +137,11 @@ async def infer(
 
 
 @router.post("/jobs/infer/{model}", status_code=202, summary="Start a task as a job", tags=["Jobs"])
-async def start_job(
+def start_job(
     server: Server, model: str, image: ImageId, params: Params = "{}", label: Label = None
 ) -> dict[str, str]:
     """Answer with the job's id at once."""
-    job = await _start(server, model, image, params, label)
-    return {"job": job.id}
+    return {"job": _start(server, model, image, params, label).id}
 
 
 @router.get("/jobs/{job}", summary="State and progress of a job", tags=["Jobs"])
