@@ -110,10 +110,10 @@ class MotionCache:
             return None
         except OSError as error:
             # No permission, no memory, a share that is away: nothing of that says that the file is bad.
-            _log.warning("a motion in the cache could not be read: %s", error)
+            _log.warning("a motion in the cache could not be read: %s", _kind(error))
             return None
         except _DAMAGE as error:
-            _log.warning("a damaged file in the cache of motions is removed: %s (%s)", path, error)
+            _log.warning("a damaged file in the cache of motions is removed: %s", _kind(error))
             with suppress(OSError):
                 path.unlink()
             return None
@@ -138,7 +138,7 @@ class MotionCache:
             with atomic_path(path) as temporary, temporary.open("wb") as file:
                 np.savez(file, **entry)
         except (InputError, OSError) as error:
-            _log.warning("a motion could not be kept in the cache: %s", error)
+            _log.warning("a motion could not be kept in the cache: %s", _kind(error))
             return False
         self._evict()
         return True
@@ -175,6 +175,11 @@ class MotionCache:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
                 total -= size
+
+
+def _kind(error: Exception) -> str:
+    """What a log may hold of an error: its text may name the folder, and that a patient."""
+    return type(error.__cause__ or error).__name__
 
 
 def _entry(key: str, motion: Motion) -> dict[str, npt.NDArray[Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -198,6 +199,40 @@ class TestUnreadable:
             assert_same(MotionCache().get_or_estimate(key_of(1), lambda: numbered_motion(1)), numbered_motion(1))
         assert "damaged" not in caplog.text
         assert (tmp_path / "file").read_text() == "mine"
+
+
+class TestLog:
+    """A studies folder may be named after a patient, and the server logs what the cache does."""
+
+    @pytest.mark.parametrize("trouble", ["unreadable", "damaged", "of another key", "not writable"])
+    def test_names_the_kind_of_trouble_and_no_place(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, trouble: str
+    ) -> None:
+        folder = tmp_path / "Mustermann"
+        cache = MotionCache(folder)
+        path = folder / f"{key_of(1)}.npz"
+        if trouble == "not writable":
+            folder.write_text("in the way")
+        else:
+            cache.put(key_of(1), numbered_motion(1))
+        if trouble == "damaged":
+            path.write_bytes(b"PK")
+        elif trouble == "of another key":
+            path.rename(folder / f"{key_of(2)}.npz")
+
+        def refuse(self: Path, *args: object, **kwargs: object) -> None:
+            raise PermissionError(13, "Permission denied", str(self))
+
+        with monkeypatch.context() as patch, caplog.at_level(logging.DEBUG):
+            if trouble == "unreadable":
+                patch.setattr(Path, "open", refuse)
+            if trouble == "not writable":
+                assert not cache.put(key_of(1), numbered_motion(1))
+            else:
+                assert cache.get(key_of(2 if trouble == "of another key" else 1)) is None
+        (record,) = caplog.records
+        assert re.search(r": \w*(Error|BadZipFile)$", record.getMessage())
+        assert not any(word in caplog.text for word in ("Mustermann", str(tmp_path), key_of(1), key_of(2)))
 
 
 class TestBound:
