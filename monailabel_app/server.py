@@ -18,7 +18,6 @@ from monailabel.config import settings as monai_settings
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
@@ -27,8 +26,9 @@ from monailabel_app.lib.errors import RequestError, TooLarge, Unprocessable, as_
 from monailabel_app.lib.jobs import Device, Jobs
 from monailabel_app.lib.settings import ServerSettings
 from monailabel_app.lib.web import cases, datastore, infer
-from monailabel_app.lib.web.access import TokenCheck
-from monailabel_app.lib.web.guard import Guard, error_response
+from monailabel_app.lib.web.access import PageAccess, TokenCheck
+from monailabel_app.lib.web.guard import Guard
+from monailabel_app.lib.web.refusals import error_response
 from monailabel_app.lib.web.state import ServerState
 
 SHUTDOWN_SECONDS = 2.0
@@ -75,12 +75,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
     if settings.token is not None:
         app.add_middleware(TokenCheck, token=settings.token)
     if settings.allowed_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(settings.allowed_origins),
-            allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
-            allow_headers=["Authorization", "Content-Type"],
-        )
+        app.add_middleware(PageAccess, origins=settings.allowed_origins)
     app.add_middleware(Guard, settings=settings)
     return app
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+from collections.abc import Sequence
 
 from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from monailabel_app.lib.errors import Forbidden, Unauthorized
+from monailabel_app.lib.errors import Forbidden, RequestError, Unauthorized
 from monailabel_app.lib.settings import LOOPBACK_HOSTS, ServerSettings
+from monailabel_app.lib.web.refusals import error_response
 
 
 def check_host_and_origin(headers: Headers, settings: ServerSettings) -> None:
@@ -25,6 +29,32 @@ def check_host_and_origin(headers: Headers, settings: ServerSettings) -> None:
     if origin is not None and origin not in settings.allowed_origins:
         # Forms can be posted across origins without the browser asking first.
         raise Forbidden("web pages of that origin may not use this server", field="Origin")
+
+
+class PageAccess(CORSMiddleware):
+    """Tells browsers which web pages may use the server, and how.
+
+    Args:
+        app: what is within.
+        origins: of these pages.
+    """
+
+    def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
+        super().__init__(
+            app,
+            allow_origins=origins,
+            allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
+            allow_headers=["Authorization", "Content-Type"],
+        )
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """The answer to a browser that asks first; a refusal in the shape of all errors."""
+        response = super().preflight_response(request_headers)
+        if response.status_code < 400:
+            return response
+        text = bytes(response.body).decode()
+        headers = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
+        return error_response(RequestError(f"web pages may not do that here: {text}", code="preflight"), headers)
 
 
 class TokenCheck:

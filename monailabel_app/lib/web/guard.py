@@ -8,14 +8,14 @@ import time
 from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from monailabel_app.lib.errors import RequestError, Stopping, as_request_error
+from monailabel_app.lib.errors import Stopping, as_request_error
 from monailabel_app.lib.logs import log_event, where_of
 from monailabel_app.lib.settings import ServerSettings
 from monailabel_app.lib.web.access import check_host_and_origin
 from monailabel_app.lib.web.body import Body
+from monailabel_app.lib.web.refusals import error_response
 
 _UPLOADS = {"PUT": ("/datastore/",), "POST": ("/infer/", "/jobs/infer/")}
 """Routes that take files, which go to disk as they come; what others are sent is held in memory."""
@@ -105,9 +105,3 @@ class _Answer:
             await self._body.drain()
             message = {"type": "http.response.body", "body": b"", "more_body": False}
         await self._send(message)
-
-
-def error_response(error: RequestError, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """The answer to a request that cannot be done."""
-    own = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
-    return JSONResponse(error.to_json(), status_code=error.status, headers={**(headers or {}), **own})
