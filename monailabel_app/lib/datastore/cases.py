@@ -11,6 +11,7 @@ from pathlib import Path
 from cardiac_motion.cine import Cine
 from cardiac_motion.io import load_cine
 
+from monailabel_app.lib.datastore.decoding import Decoding
 from monailabel_app.lib.datastore.durable import Signature, signature_of
 from monailabel_app.lib.datastore.images import ImageFile
 from monailabel_app.lib.datastore.records import ImageRecords
@@ -57,10 +58,13 @@ class CaseReader:
         max_voxels: over all frames; an image that promises more is refused before it is unpacked.
         max_frames: of a cine.
         max_bytes: of cines held in memory; one that is larger is read each time.
+        decoding: so many at once.
     """
 
-    def __init__(self, records: ImageRecords, *, max_voxels: int, max_frames: int, max_bytes: int) -> None:
-        self._records = records
+    def __init__(
+        self, records: ImageRecords, *, max_voxels: int, max_frames: int, max_bytes: int, decoding: Decoding
+    ) -> None:
+        self._records, self._decoding = records, decoding
         self._max_voxels, self._max_frames, self._max_bytes = max_voxels, max_frames, max_bytes
         self._lock = threading.Lock()
         self._held: OrderedDict[Path, tuple[Signature, Case]] = OrderedDict()
@@ -108,7 +112,8 @@ class CaseReader:
         reading.set_result(case)
 
     def _read(self, image: ImageFile, signature: Signature) -> Case:
-        cine, notes = read_cine_within(image.path, max_voxels=self._max_voxels, max_frames=self._max_frames)
+        with self._decoding():
+            cine, notes = read_cine_within(image.path, max_voxels=self._max_voxels, max_frames=self._max_frames)
         sha256 = self._records.sha256(image)
         if signature_of(image.path) != signature:
             raise Conflict(f"the image {image.id} is being changed; try again", field="image")

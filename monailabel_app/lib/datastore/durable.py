@@ -126,9 +126,18 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """A JSON object from a file; None where there is no file, or no object in it."""
+    """A JSON object from a file; None where there is no file, or no object in it.
+
+    Raises:
+        OSError: there is a file, but it cannot be read.
+    """
     try:
         content = json.loads(path.read_bytes())
     except (FileNotFoundError, ValueError, RecursionError):
         return None
+    except OSError:
+        # Windows answers as to a file without permission where there is a folder.
+        if path.is_dir():
+            return None
+        raise
     return content if isinstance(content, dict) else None

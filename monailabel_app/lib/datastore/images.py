@@ -34,10 +34,15 @@ class ImageFolder:
 
     A file counts if its name is an id with an image ending and it is a regular file within the folder; links that
     lead out of it do not.
+
+    Args:
+        root: the folder, resolved.
+        folds_case: whether names that differ only in case are one for its disk. Then so are ids, because labels of
+            two such images would have one name.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, *, folds_case: bool = False) -> None:
+        self._root, self._folds_case = root, folds_case
         self._lock = threading.Lock()
         self._files: Mapping[str, ImageFile] = MappingProxyType({})
         self._changed_ns: int | None = None
@@ -61,6 +66,7 @@ class ImageFolder:
     def _listed(self) -> Mapping[str, ImageFile]:
         files: dict[str, ImageFile] = {}
         ignored: set[str] = set()
+        taken: set[str] = set()
         with os.scandir(self._root) as entries:
             names = {entry.name: entry for entry in entries if ending_of(entry.name) and entry.name[0] != "."}
         for name in sorted(names, key=rank):
@@ -69,12 +75,13 @@ class ImageFolder:
             is_file = names[name].is_file(follow_symlinks=False)
             if (
                 parts is None
-                or parts[0] in files
+                or self._folded(parts[0]) in taken
                 or not (is_file or is_file_within(self._root / name, self._root))
             ):
                 ignored.add(name)
                 continue
             files[parts[0]] = ImageFile(*parts, self._root / name)
+            taken.add(self._folded(parts[0]))
         if new := ignored - self._ignored:
             # Names of files may be names of people.
             _log.warning(
@@ -82,6 +89,9 @@ class ImageFolder:
             )
         self._ignored = ignored
         return MappingProxyType(dict(sorted(files.items())))
+
+    def _folded(self, image_id: str) -> str:
+        return image_id.lower() if self._folds_case else image_id
 
 
 def is_file_within(path: Path, root: Path) -> bool:

@@ -19,13 +19,15 @@ from cardiac_motion.io import LabelImage, read_labels
 
 from monailabel_app.lib.datastore.canonical import write_canonical
 from monailabel_app.lib.datastore.cases import Case
+from monailabel_app.lib.datastore.decoding import Decoding
 from monailabel_app.lib.datastore.durable import Signature, copy, exchange, make_folder, sha256_of, signature_of
+from monailabel_app.lib.datastore.gate import Gate
 from monailabel_app.lib.datastore.images import ImageFile, is_file_within
 from monailabel_app.lib.datastore.names import LABEL_ENDING, TAGS, rank, split_name
 from monailabel_app.lib.datastore.refusals import refusing
 from monailabel_app.lib.datastore.scratch import Scratch
 from monailabel_app.lib.datastore.versions import LabelVersion, Versions
-from monailabel_app.lib.errors import RequestError
+from monailabel_app.lib.errors import RequestError, Stopping
 
 _log = logging.getLogger(__name__)
 
@@ -46,8 +48,10 @@ class Labels:
         root: the studies folder, resolved.
         versions: every label ever saved.
         scratch: on the same file system.
+        gate: through which every write goes.
         images: gives the images there are, by id.
         case: reads an image.
+        decoding: so many at once.
         max_voxels: of a label file, over all frames.
     """
 
@@ -56,14 +60,18 @@ class Labels:
         root: Path,
         versions: Versions,
         scratch: Scratch,
+        gate: Gate,
         *,
         images: Callable[[], Mapping[str, ImageFile]],
         case: Callable[[str], Case],
+        decoding: Decoding,
         max_voxels: int,
     ) -> None:
-        self._root, self._versions, self._scratch = root, versions, scratch
-        self._images, self._case, self._max_voxels = images, case, max_voxels
-        self._lock = threading.RLock()
+        self._root, self._versions, self._scratch, self._gate = root, versions, scratch, gate
+        self._images, self._case, self._decoding, self._max_voxels = images, case, decoding, max_voxels
+        # Nothing is decoded while it is held, so that whoever has something to save need not wait for that.
+        self._lock = threading.Lock()
+        self._looking = threading.Lock()
         self._hashes: dict[Path, tuple[Signature, str]] = {}
         self._refused: dict[Path, tuple[Signature, Signature | None]] = {}
         self._looked: tuple[float, tuple[int, ...]] | None = None
@@ -72,19 +80,30 @@ class Labels:
         """Where the newest labels of a tag are for people and other tools."""
         return self._root / "labels" / tag
 
-    def save(self, case: Case, tag: str, label: LabelImage, info: dict[str, Any]) -> LabelVersion:
+    def save(
+        self, case: Case, tag: str, label: LabelImage, info: dict[str, Any], *, before: Callable[[], None]
+    ) -> LabelVersion:
         """Save a label as the next version.
+
+        Args:
+            case: that it is of.
+            tag: under which tag.
+            label: on the case's grid.
+            info: kept with it.
+            before: called right before; what it raises keeps the label from being saved.
 
         Raises:
             Unprocessable: it does not fit the case.
             OSError, StorageFull: it cannot be stored; nothing has changed.
+            Stopping: the gate is shut; nothing has changed.
         """
         with self._scratch.file(LABEL_ENDING) as file, self._scratch.file(LABEL_ENDING) as twin:
             structures = write_canonical(file, label, case, info)
             copy(file, twin)
-            with self._lock:
-                # What lies in the folder unseen becomes a version before this one takes its name.
-                self._take_up(tag, case.id, case.path, self._found(tag).get(case.id, []))
+            # What lies in the folder unseen becomes a version before this one takes its name.
+            self._take_up(tag, case.id, case.path, self._found(tag).get(case.id, []))
+            before()
+            with self._gate, self._lock:
                 version = self._versions.add(tag, case.id, file, structures=structures, info=info)
                 self._show(version, twin)
         return version
@@ -95,12 +114,13 @@ class Labels:
         Args:
             wait: also if the last time was a moment ago, or another thread is at it.
         """
-        if not self._lock.acquire(blocking=wait):
+        if not self._looking.acquire(blocking=wait):
             return
         try:
             now = time.monotonic()
-            for tag in TAGS:
-                make_folder(self.folder(tag))
+            with self._gate:
+                for tag in TAGS:
+                    make_folder(self.folder(tag))
             changed = tuple(self.folder(tag).stat().st_mtime_ns for tag in TAGS)
             if not wait and self._looked is not None:
                 before, was = self._looked
@@ -109,8 +129,10 @@ class Labels:
             for tag in TAGS:
                 self._look_at(tag)
             self._looked = now, changed
+        except Stopping:
+            _log.debug("nothing is taken up any more: the server is being stopped")
         finally:
-            self._lock.release()
+            self._looking.release()
 
     def _look_at(self, tag: str) -> None:
         found = self._found(tag)
@@ -120,6 +142,8 @@ class Labels:
             try:
                 self._take_up(tag, image_id, image.path, found.get(image_id, []))
                 self._restore(tag, image_id)
+            except Stopping:
+                raise
             except (OSError, RequestError) as error:
                 # Whoever asked is not to blame; the next look tries again.
                 _log.warning(
@@ -154,15 +178,17 @@ class Labels:
 
     def _adopt(self, tag: str, image_id: str, path: Path, signature: Signature) -> None:
         case = self._case(image_id)
-        with refusing(path, "label"):
+        with self._decoding(), refusing(path, "label"):
             label = read_labels(path, max_voxels=self._max_voxels)
         with self._scratch.file(LABEL_ENDING) as file:
             info = dict(FOUND)
             structures = write_canonical(file, label, case, info)
             found = sha256_of(path)
-            if signature_of(path) != signature:
-                return  # still being written; seen again at the next look
-            self._versions.add(tag, image_id, file, structures=structures, info=info, found_sha256=found)
+            with self._gate, self._lock:
+                if signature_of(path) != signature:
+                    return  # still being written; seen again at the next look
+                if not self._is_known(tag, image_id, path):  # by another thread, meanwhile
+                    self._versions.add(tag, image_id, file, structures=structures, info=info, found_sha256=found)
 
     def _is_known(self, tag: str, image_id: str, path: Path) -> bool:
         """Whether a file holds a version, or what a version was made from."""
@@ -181,13 +207,14 @@ class Labels:
 
     def _restore(self, tag: str, image_id: str) -> None:
         """Make the copy of the newest version one, unless it is."""
-        newest = self._versions.newest(tag, image_id)
-        if newest is None or self._sha256(self._copy_of(newest)) == newest.sha256:
-            return
-        self._versions.check(newest)
-        with self._scratch.file(LABEL_ENDING) as twin:
-            copy(newest.path, twin)
-            self._put_copy(newest, twin)
+        with self._gate, self._lock:
+            newest = self._versions.newest(tag, image_id)
+            if newest is None or self._sha256(self._copy_of(newest)) == newest.sha256:
+                return
+            self._versions.check(newest)
+            with self._scratch.file(LABEL_ENDING) as twin:
+                copy(newest.path, twin)
+                self._put_copy(newest, twin)
 
     def _show(self, version: LabelVersion, twin: Path) -> None:
         try:

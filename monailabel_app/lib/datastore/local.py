@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from monailabel_app.lib.datastore.names import LABEL_ENDING, TAGS, check_tag
 from monailabel_app.lib.datastore.refusals import plain_json, refusing, storing
 from monailabel_app.lib.datastore.studies import Studies
 from monailabel_app.lib.datastore.versions import LabelVersion
-from monailabel_app.lib.errors import NotAllowed, NotFound
+from monailabel_app.lib.errors import NotAllowed
+
+_log = logging.getLogger(__name__)
 
 _DEFAULT_NAME = "CardiacMotion"
 
@@ -87,12 +90,12 @@ class LocalDatastore(Studies, Datastore):
         return str(newest.path) if newest else ""
 
     def get_image_info(self, image_id: str) -> dict[str, Any]:
-        """Time, name, checksum and notes of an image; empty where there is none."""
+        """Time, name and notes of an image, its checksum if that is known already; empty where there is none.
+
+        Strategies ask this of every image: no file is read for it. `find_image` tells the checksum of any.
+        """
         image = self._folder.files().get(image_id)
-        try:
-            return self._records.of(image).to_json() if image else {}
-        except NotFound:
-            return {}
+        return self._records.brief(image) if image else {}
 
     def get_label_info(self, label_id: str, label_tag: str) -> dict[str, Any]:
         """Info of the newest version of a label; empty where there is none."""
@@ -144,7 +147,7 @@ class LocalDatastore(Studies, Datastore):
         check_tag(label_tag)
         self._image(image_id)
         path = Path(label_filename).absolute()
-        with refusing(path, "label"):
+        with self.decoding(), refusing(path, "label"):
             label = read_labels(path, max_voxels=self._max_voxels)
         return self.save_label_version(image_id, label_tag, label, label_info or {}).label
 
@@ -210,10 +213,14 @@ class LocalDatastore(Studies, Datastore):
         }
 
     def _names(self) -> dict[str, Any]:
-        return read_json(self.data_folder / "datastore.json") or {}
+        try:
+            return read_json(self.data_folder / "datastore.json") or {}
+        except OSError as error:
+            _log.warning("the names for people could not be read: %s", type(error).__name__)
+            return {}
 
     def _set_name(self, what: str, text: str) -> None:
-        with self._lock_of_names, storing(), self._scratch.file(".json") as file:
+        with self._gate, self._lock_of_names, storing(), self._scratch.file(".json") as file:
             write_json(file, {**self._names(), what: text})
             exchange(file, self.data_folder / "datastore.json")
 

@@ -18,10 +18,18 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _ID_ENDINGS = (*ENDINGS, ".seq", ".gz")
 """An id that ends so would share its file with another: ``a.seq`` + ``.nrrd`` is ``a`` + ``.seq.nrrd``."""
 
+_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+"""Names of devices on Windows, whatever follows a dot; a folder of studies is to work on any system."""
+
 
 def is_id(value: object) -> bool:
     """Whether a value is the id of an image that there may be."""
-    return isinstance(value, str) and _ID.fullmatch(value) is not None and not value.lower().endswith(_ID_ENDINGS)
+    return (
+        isinstance(value, str)
+        and _ID.fullmatch(value) is not None
+        and not value.lower().endswith((*_ID_ENDINGS, "."))
+        and _DEVICE.fullmatch(value) is None
+    )
 
 
 def check_id(value: object, *, field: str = "image") -> str:
@@ -30,7 +38,8 @@ def check_id(value: object, *, field: str = "image") -> str:
         return str(value)
     raise RequestError(
         "expected an id of 1 to 128 letters, digits, '.', '_' or '-' that begins with a letter or digit and "
-        "has no image ending such as .nii.gz; got another",
+        "ends in neither '.' nor an image ending such as .nii.gz, and no name of a device such as CON or NUL.x; "
+        "got another",
         code="bad_id",
         field=field,
     )

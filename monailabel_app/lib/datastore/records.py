@@ -21,9 +21,10 @@ from monailabel_app.lib.datastore.durable import (
     signature_of,
     write_json,
 )
+from monailabel_app.lib.datastore.gate import Gate
 from monailabel_app.lib.datastore.images import ImageFile
 from monailabel_app.lib.datastore.scratch import Scratch
-from monailabel_app.lib.errors import NotFound
+from monailabel_app.lib.errors import Damaged, NotFound, Stopping
 
 _log = logging.getLogger(__name__)
 
@@ -58,10 +59,15 @@ class ImageRecords:
     """The folder of image records: one JSON file for an image that has been asked about.
 
     Losing it loses notes, never an image: checksums are computed again.
+
+    Args:
+        folder: of the records.
+        scratch: on the same file system.
+        gate: through which every write goes.
     """
 
-    def __init__(self, folder: Path, scratch: Scratch) -> None:
-        self._folder, self._scratch = folder, scratch
+    def __init__(self, folder: Path, scratch: Scratch, gate: Gate) -> None:
+        self._folder, self._scratch, self._gate = folder, scratch, gate
         self._lock = threading.RLock()
         self._known: dict[str, dict[str, Any]] = {}
 
@@ -73,7 +79,7 @@ class ImageRecords:
         """
         ts = _signature(image).mtime_ns // 10**9
         with self._lock:
-            info = copy.deepcopy(self._stored(image.id)["info"])
+            info = copy.deepcopy(self._readable(image.id)["info"])
         return ImageRecord(image.id, image.path, ts, info, lambda: self.sha256(image))
 
     def sha256(self, image: ImageFile) -> str:
@@ -90,7 +96,7 @@ class ImageRecords:
         if signature is None:
             return {"name": image.path.name}
         with self._lock:
-            stored = copy.deepcopy(self._stored(image.id))
+            stored = copy.deepcopy(self._readable(image.id))
         told: dict[str, Any] = {**stored["info"], "ts": signature.mtime_ns // 10**9, "name": image.path.name}
         if _fits(stored, image, signature):
             told["checksum"] = f"SHA256:{stored['sha256']}"
@@ -100,14 +106,20 @@ class ImageRecords:
         """Add to the notes on an image, or change them, whole or not at all.
 
         Raises:
+            Damaged: those there are cannot be read.
             OSError: they cannot be written; nothing has changed.
+            Stopping: the gate is shut; nothing has changed.
         """
         with self._lock:
             stored = self._stored(image.id)
             self._write(image.id, {**stored, "info": {**stored["info"], **_without_own(notes)}})
 
     def prepare(self, image_id: str, name: str, sha256: str, file: Path, notes: dict[str, Any]) -> dict[str, Any]:
-        """The record of an image that is about to get its place; ``file`` has its content and keeps its time."""
+        """The record of an image that is about to get its place; ``file`` has its content and keeps its time.
+
+        Raises:
+            Damaged: the notes there are cannot be read.
+        """
         signature = _known_signature(file)
         with self._lock:
             info = {**self._stored(image_id)["info"], **_without_own(notes)}
@@ -124,6 +136,7 @@ class ImageRecords:
 
         Raises:
             OSError: it cannot be written; nothing has changed.
+            Stopping: the gate is shut; nothing has changed.
         """
         with self._lock:
             self._write(image_id, content)
@@ -137,7 +150,7 @@ class ImageRecords:
 
     def _sha256(self, image: ImageFile, signature: Signature) -> str:
         with self._lock:
-            stored = self._stored(image.id)
+            stored = self._readable(image.id)
             if _fits(stored, image, signature):
                 return str(stored["sha256"])
         try:
@@ -152,25 +165,38 @@ class ImageRecords:
                 "sha256": sha256,
                 "mtime_ns": signature.mtime_ns,
                 "size": signature.size,
-                "info": self._stored(image.id)["info"],
+                "info": self._readable(image.id)["info"],
             }
             try:
+                self._stored(image.id)  # notes that cannot be read now are not written over
                 self._write(image.id, content)
-            except OSError as error:
-                self._known[image.id] = content
-                _log.warning("a checksum could not be kept: %s", error.strerror)
+            except (OSError, Damaged, Stopping) as error:
+                if not isinstance(error, Damaged):
+                    self._known[image.id] = content
+                _log.warning("a checksum could not be kept: %s", type(error).__name__)
         return sha256
+
+    def _readable(self, image_id: str) -> dict[str, Any]:
+        """What is stored, or nothing where that cannot be read."""
+        try:
+            return self._stored(image_id)
+        except Damaged:
+            return {"info": {}}
 
     def _stored(self, image_id: str) -> dict[str, Any]:
         if image_id not in self._known:
-            content = read_json(self._folder / f"{image_id}.json") or {}
+            try:
+                content = read_json(self._folder / f"{image_id}.json") or {}
+            except OSError as error:
+                _log.warning("what is kept on an image could not be read: %s", type(error).__name__)
+                raise Damaged(f"what is kept on the image {image_id} cannot be read", field="image") from error
             info = content.get("info")
             self._known[image_id] = {**content, "info": info if isinstance(info, dict) else {}}
         return self._known[image_id]
 
     def _write(self, image_id: str, content: dict[str, Any]) -> None:
-        make_folder(self._folder)
-        with self._scratch.file(".json") as temporary:
+        with self._gate, self._scratch.file(".json") as temporary:
+            make_folder(self._folder)
             write_json(temporary, content)
             exchange(temporary, self._folder / f"{image_id}.json")
         self._known[image_id] = content

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -69,8 +70,11 @@ class Scratch:
 def _remove(path: Path) -> None:
     try:
         if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
+            # Of what is in it as much as can be.
+            shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
-    except OSError as error:
-        _log.warning("a temporary file could not be removed: %s", type(error).__name__)
+    except OSError:
+        pass
+    if os.path.lexists(path):
+        _log.warning("a temporary file could not be removed; the next start tries again")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import threading
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +17,9 @@ from cardiac_motion.io import LabelImage
 from filelock import FileLock, Timeout
 
 from monailabel_app.lib.datastore.cases import Case, CaseReader, read_cine_within
+from monailabel_app.lib.datastore.decoding import Decoding
 from monailabel_app.lib.datastore.durable import make_folder, put_new, sha256_of
+from monailabel_app.lib.datastore.gate import Gate
 from monailabel_app.lib.datastore.images import ImageFile, ImageFolder
 from monailabel_app.lib.datastore.labels import Labels
 from monailabel_app.lib.datastore.names import TAGS, check_ending, check_id, check_tag
@@ -26,7 +29,12 @@ from monailabel_app.lib.datastore.scratch import Scratch
 from monailabel_app.lib.datastore.versions import LabelVersion, Versions
 from monailabel_app.lib.errors import Conflict, NotFound
 
+_log = logging.getLogger(__name__)
+
 _DATA = ".cardiac_motion"
+
+_COMMIT_SECONDS = 2.0
+"""Giving a file its name takes milliseconds; longer waits are for a disk that may never answer."""
 
 
 class Studies:
@@ -40,6 +48,7 @@ class Studies:
         max_voxels: of an image or label, over all frames.
         max_frames: of an image.
         cache_bytes: of images held in memory.
+        decoders: files that are decoded at once; who brings another one waits.
 
     Raises:
         InputError: no such folder, it cannot be written to, or another server has it.
@@ -52,13 +61,14 @@ class Studies:
         max_voxels: int = 2**27,
         max_frames: int = 200,
         cache_bytes: int = 2**30,
+        decoders: int = 2,
     ) -> None:
         self._root = Path(studies).resolve()
         self._max_voxels, self._max_frames = max_voxels, max_frames
         if not self._root.is_dir():
             raise InputError(f"expected a folder of studies, got {studies}, which is none")
         data = self._root / _DATA
-        try:
+        with _starting(self._root):
             for folder in (
                 data,
                 data / "scratch",
@@ -69,37 +79,54 @@ class Studies:
                 make_folder(folder)
                 self._check_place(folder)
             self._lock = _locked(data / "server.lock", self._root)
-        except OSError as error:
-            raise InputError(f"cannot use the studies folder {self._root}: {error.strerror or error}") from error
         self._lock_of_images = threading.Lock()
         self._lock_of_names = threading.Lock()
-        self._scratch = Scratch(data / "scratch")
-        self._folder = ImageFolder(self._root)
+        self._gate = Gate()
+        self._decoding = Decoding(decoders)
+        self._scratch = Scratch(data / "scratch", self._gate)
+        self._folder = ImageFolder(self._root, folds_case=(self._root / _DATA.upper()).exists())
         try:
             self._scratch.clear()
-            self._records = ImageRecords(data / "images", self._scratch)
+            self._records = ImageRecords(data / "images", self._scratch, self._gate)
             self._cases = CaseReader(
-                self._records, max_voxels=max_voxels, max_frames=max_frames, max_bytes=cache_bytes
-            )
-            self._versions = Versions(data / "labels", self._scratch)
-            self._labels = Labels(
-                self._root,
-                self._versions,
-                self._scratch,
-                images=self._folder.files,
-                case=self.case,
+                self._records,
                 max_voxels=max_voxels,
+                max_frames=max_frames,
+                max_bytes=cache_bytes,
+                decoding=self._decoding,
             )
-            self._labels.look(wait=True)
+            with _starting(self._root):
+                self._versions = Versions(data / "labels", self._scratch, self._gate)
+                self._labels = Labels(
+                    self._root,
+                    self._versions,
+                    self._scratch,
+                    self._gate,
+                    images=self._folder.files,
+                    case=self.case,
+                    decoding=self._decoding,
+                    max_voxels=max_voxels,
+                )
+                self._labels.look(wait=True)
         except BaseException:
             self._lock.release()
             raise
 
     def close(self) -> None:
-        """Remove temporary files and let another server have the folder. More than once is fine."""
+        """End every write, remove temporary files and let another server have the folder. Again is fine.
+
+        Threads that save afterwards get `Stopping`; what they were saving is not there. One that is in the middle
+        of giving a file its name ends that first. If its disk does not answer, the folder stays locked until that
+        process ends, so that no two ever write at once.
+        """
+        if not self._gate.shut(_COMMIT_SECONDS):
+            _log.error("a file is still being saved: the studies folder stays locked until this process ends")
+            return
         if self._lock.is_locked:
-            self._scratch.clear()
-            self._lock.release()
+            try:
+                self._scratch.clear()
+            finally:
+                self._lock.release()
 
     def __enter__(self) -> Self:
         return self
@@ -113,11 +140,6 @@ class Studies:
     def data_folder(self) -> Path:
         """The server's own folder in the studies folder."""
         return self._root / _DATA
-
-    @staticmethod
-    def check_tag(tag: str) -> str:
-        """The tag, or RequestError 400."""
-        return check_tag(tag)
 
     # Temporary files
 
@@ -133,6 +155,13 @@ class Studies:
     def scratch_folder(self) -> AbstractContextManager[Path]:
         """A new, empty folder on the same disk, removed at the end of the block."""
         return self._scratch.folder()
+
+    def decoding(self) -> AbstractContextManager[None]:
+        """Wait for a place among those that decode a stranger's file, and have it for the block.
+
+        Whoever waits is to hold no lock, and the block is to do no more than decode.
+        """
+        return self._decoding()
 
     # Images
 
@@ -150,8 +179,9 @@ class Studies:
         Raises:
             RequestError: 400 for the id or ending.
             Unprocessable: no cine, or too large.
-            Conflict: there is another image of that id.
+            Conflict: there is another image of that id, or of one that differs only in case.
             StorageFull: no room; nothing has changed.
+            Stopping: the store was closed; nothing has changed.
         """
         check_id(image_id)
         source = Path(path).absolute()
@@ -159,11 +189,14 @@ class Studies:
         notes = plain_json(info or {}, field="info")
         with storing(), self._scratch.file(ending) as file:
             self._stage(source, file)
-            read_cine_within(file, max_voxels=self._max_voxels, max_frames=self._max_frames)
+            with self._decoding():
+                read_cine_within(file, max_voxels=self._max_voxels, max_frames=self._max_frames)
             sha256 = sha256_of(file)
-            with self._lock_of_images:
-                present = self._folder.files(again=True).get(image_id)
+            with self._lock_of_images, self._gate:
+                images = self._folder.files(again=True)
+                present = images.get(image_id)
                 if present is None:
+                    _check_case(image_id, images)
                     present = self._place(image_id, f"{image_id}{ending}", file, sha256, notes)
             record = self._records.of(present)
         if record.sha256 != sha256:
@@ -192,7 +225,9 @@ class Studies:
 
     # Labels
 
-    def save_label_version(self, image_id: str, tag: str, label: LabelImage, info: dict[str, Any]) -> LabelVersion:
+    def save_label_version(
+        self, image_id: str, tag: str, label: LabelImage, info: dict[str, Any], *, case: Case | None = None
+    ) -> LabelVersion:
         """Save a label as the next version.
 
         Args:
@@ -200,18 +235,24 @@ class Studies:
             tag: one of `names.TAGS`.
             label: on the image's grid; one frame or all.
             info: kept with it; ``key_frames`` names the frame of a label that has one frame.
+            case: the image as `case` gave it, which the label was checked against; by default it is read.
 
         Raises:
             RequestError: 400 for id or tag.
             NotFound: no such image.
             Unprocessable: it does not fit the image.
+            Conflict: the image is another one by now; nothing has changed.
             StorageFull: no room; nothing has changed.
+            Stopping: the store was closed; nothing has changed.
         """
         check_tag(tag)
         kept = plain_json(info, field="label_info")
-        case = self.case(image_id)
+        image = self._image(image_id)
+        fitting = self._cases.read(image) if case is None else case
+        if fitting.id != image.id:
+            raise ValueError("expected the case of the image")
         with storing():
-            return self._labels.save(case, tag, label, kept)
+            return self._labels.save(fitting, tag, label, kept, before=lambda: self._check_same(fitting))
 
     def label_versions(self, image_id: str, tag: str | None = None) -> list[LabelVersion]:
         """Every version of an image's labels, by tag and number.
@@ -255,6 +296,14 @@ class Studies:
             raise NotFound(f"there is no image {image_id}", field=field)
         return image
 
+    def _check_same(self, case: Case) -> None:
+        if self._records.sha256(self._image(case.id)) != case.sha256:
+            raise Conflict(
+                f"the image {case.id} is another one by now",
+                code="other_image",
+                field="image",
+            )
+
     def _newest(self, image_id: str, tag: str) -> LabelVersion | None:
         return self._versions.newest(tag, image_id) if image_id in self._folder.files() else None
 
@@ -289,6 +338,25 @@ class Studies:
             raise InputError(
                 f"expected {folder} within the studies folder and on the same disk; it leads elsewhere"
             )
+
+
+def _check_case(image_id: str, images: Iterable[str]) -> None:
+    twin = next((other for other in images if other.lower() == image_id.lower()), None)
+    if twin is not None:
+        raise Conflict(
+            f"there is an image {twin} already, whose id differs from {image_id} only in upper and lower case",
+            field="image",
+        )
+
+
+@contextmanager
+def _starting(root: Path) -> Iterator[None]:
+    """Make an OSError an InputError that names the folder and nothing in it, which may be named after patients."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise InputError(f"cannot use the studies folder {root}: {reason}") from error
 
 
 def _locked(path: Path, root: Path) -> FileLock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from monailabel_app.lib.datastore.durable import (
     signature_of,
     write_json,
 )
+from monailabel_app.lib.datastore.gate import Gate
 from monailabel_app.lib.datastore.names import LABEL_ENDING, TAGS, is_id
 from monailabel_app.lib.datastore.scratch import Scratch
 from monailabel_app.lib.errors import Damaged
@@ -70,10 +72,18 @@ class Versions:
 
     A version is ``<tag>/<id>/<number>.nii.gz`` and ``.json``. The label gets its name first, the record second; a
     label without a record is what a crash left, and is removed.
+
+    Args:
+        folder: of the versions.
+        scratch: on the same file system.
+        gate: through which every write goes.
+
+    Raises:
+        OSError: a record cannot be read.
     """
 
-    def __init__(self, folder: Path, scratch: Scratch) -> None:
-        self._folder, self._scratch = folder, scratch
+    def __init__(self, folder: Path, scratch: Scratch, gate: Gate) -> None:
+        self._folder, self._scratch, self._gate = folder, scratch, gate
         self._lock = threading.Lock()
         self._of: dict[tuple[str, str], tuple[LabelVersion, ...]] = {}
         self._sound: dict[Path, Signature] = {}
@@ -119,10 +129,11 @@ class Versions:
 
         Raises:
             OSError: it cannot be stored; nothing has changed.
+            Stopping: the gate is shut; nothing has changed.
         """
         folder = self._folder / tag / label
         sha256 = sha256_of(file)
-        with self._lock:
+        with self._gate, self._lock:
             make_folder(folder)
             earlier = self.of(tag, label)
             number = 1 + max([*(version.version for version in earlier), *_numbers(folder, _RECORD)], default=0)
@@ -160,6 +171,7 @@ class Versions:
         if not folder.is_dir():
             return
         unreadable = 0
+        loaded: dict[str, list[LabelVersion]] = defaultdict(list)
         for entry in sorted(folder.iterdir()):
             if not (is_id(entry.name) and entry.is_dir()):
                 continue
@@ -167,7 +179,10 @@ class Versions:
             _remove_orphans(entry, numbers)
             versions = [_version(entry, tag, number) for number in numbers]
             unreadable += versions.count(None)
-            self._of[tag, entry.name] = tuple(version for version in versions if version is not None)
+            for version in filter(None, versions):
+                loaded[version.label].append(version)
+        for label, found in loaded.items():
+            self._of[tag, label] = tuple(sorted(found, key=lambda version: version.version))
         if unreadable:
             _log.error("%d label versions of the tag %s are damaged and left out", unreadable, tag)
 
@@ -192,18 +207,21 @@ def _version(folder: Path, tag: str, number: int) -> LabelVersion | None:
     path = folder / f"{number:06d}{LABEL_ENDING}"
     content = read_json(_record_of(path)) or {}
     match content:
-        case {"label": folder.name, "tag": str(), "version": int(), "ts": str(saved), "sha256": str(sha256)}:
+        case {"label": str(label), "tag": str(), "version": int(), "ts": str(saved), "sha256": str(sha256)}:
             structures, info, found = (content.get(key) for key in ("structures", "info", "found_sha256"))
         case _:
             return None
-    if not path.is_file() or (content["tag"], content["version"]) != (tag, number) or not isinstance(info, dict):
+    # Where a disk folds case, the folder of a label may have been made for one of the same letters.
+    if not is_id(label) or label.lower() != folder.name.lower():
+        return None
+    if (content["tag"], content["version"]) != (tag, number) or not path.is_file() or not isinstance(info, dict):
         return None
     try:
         datetime.fromisoformat(saved)
     except ValueError:
         return None
     return LabelVersion(
-        label=folder.name,
+        label=label,
         tag=tag,
         version=number,
         saved=saved,

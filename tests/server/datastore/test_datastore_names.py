@@ -14,7 +14,22 @@ from hypothesis import strategies as st
 from monailabel_app.lib.datastore import ENDINGS, LocalDatastore, check_ending, check_id, check_tag, split_name
 from monailabel_app.lib.errors import RequestError
 
-GOOD_IDS = ["a", "0", "patient-01", "P.1_x", "a..b", "a" * 128, "labels", "nii", "a.nii.x", "x.gzip"]
+GOOD_IDS = [
+    "a",
+    "0",
+    "patient-01",
+    "P.1_x",
+    "a..b",
+    "a" * 128,
+    "labels",
+    "nii",
+    "a.nii.x",
+    "x.gzip",
+    "CONTROL-1",
+    "x.con",
+    "com",
+    "COM10",
+]
 TRICKS = [
     "",
     ".",
@@ -49,6 +64,15 @@ TRICKS = [
     "a.seq.nrrd",
     "a.seq",
     "a.gz",
+    "a.",
+    "a..",
+    "CON",
+    "con.x",
+    "NUL.2024.01",
+    "Aux",
+    "prn.",
+    "COM1",
+    "lpt9.a",
 ]
 
 
