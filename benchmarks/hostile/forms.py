@@ -142,7 +142,9 @@ def _forms() -> list[Hostile]:
             partial(form, [Part("params", b"x" * 2**21)]),
             413,
         ),
-        _form("50 files of a megabyte", form_headers(), partial(form, [Part("n", b"x" * 2**20, "n")] * 50), 400),
+        _form(
+            "50 files of a megabyte", form_headers(), partial(form, [Part("n", b"x" * 2**20, "n")] * 50), 400, 413
+        ),
         _form(
             "three megabytes to a route that takes no files",
             form_headers(),
