@@ -130,7 +130,9 @@ def put_label(
     info = checked.model_dump(exclude_none=True)
     with store.scratch_folder() as folder:
         path = keep_upload(label.filename, label.file, folder, field="label")
-        saved = store.save_label_version(image, tag, read_uploaded_labels(path, case), info)
+        with store.decoding():
+            given = read_uploaded_labels(path, case)
+        saved = store.save_label_version(image, tag, given, info, case=case)
     return JSONResponse({"image": image, "label": saved.label, "tag": saved.tag, "version": saved.version})
 
 

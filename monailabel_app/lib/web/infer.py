@@ -62,7 +62,10 @@ def _work(
     job: Job,
 ) -> Outcome:
     case = server.datastore.case(image)
-    label = read_uploaded_labels(label_path, case) if label_path else None
+    label = None
+    if label_path is not None:
+        with server.datastore.decoding():
+            label = read_uploaded_labels(label_path, case)
     context = RunContext(
         case=case,
         label=label,
