@@ -18,7 +18,7 @@ from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel_app.lib.activelearning.strategies import strategies
 from monailabel_app.lib.configs.base import AppTaskConfig, Shared, chosen_configs
 from monailabel_app.lib.datastore import LocalDatastore
-from monailabel_app.lib.errors import NotFound
+from monailabel_app.lib.errors import NotFound, Unprocessable
 from monailabel_app.lib.infers.base import CineTask
 from monailabel_app.lib.memory import KnownMotions
 from monailabel_app.lib.settings import ServerSettings
@@ -106,10 +106,18 @@ class CardiacMotionApp(MONAILabelApp):
                 code="unknown_strategy",
                 field="strategy",
             )
-        found = picker({"strategy": strategy}, self.datastore())
+        store = self.datastore()
+        found = picker({"strategy": strategy}, store)
+        while found:
+            # A file that cannot be read is nothing to label; from then on it is not picked any more.
+            try:
+                store.case(found["id"])
+                break
+            except (NotFound, Unprocessable):
+                found = picker({"strategy": strategy}, store)
         if not found:
             return {}
-        store, case = self.datastore(), found["id"]
+        case = found["id"]
         shown = dict(store.find_image(case).info.get("strategy", {}))
         shown[strategy] = {"ts": int(time.time()), "client_id": client_id}
         store.update_image_info(case, {"strategy": shown})

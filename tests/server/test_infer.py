@@ -279,3 +279,21 @@ def test_unknown_tasks_images_and_jobs_are_named(client: Client, study: Study) -
         with pytest.raises(ServerRefused, match=says) as raised:
             call()
         assert raised.value.status == 404
+
+
+def test_a_file_that_cannot_be_read_is_never_the_next_case(
+    client: Client, study: Study, studies: Path, tmp_path: Path
+) -> None:
+    (studies / "a-broken.nii.gz").write_bytes(b"no image" * 100)
+    write_cine(
+        tmp_path / "b.nii.gz", type(study.cine)(study.cine.frames + 7, study.cine.affine, study.cine.frame_times)
+    )
+    client.put_image("b-sound", tmp_path / "b.nii.gz")
+    for strategy in ("first", "random", "random"):
+        found = client.next_case(strategy)
+        assert found is not None
+        assert found["id"] != "a-broken"
+    with pytest.raises(ServerRefused) as raised:
+        client.infer("motion", "a-broken", {"key_frames": [0]}, label=study.ed)
+    assert raised.value.status == 422
+    (studies / "a-broken.nii.gz").unlink()

@@ -69,6 +69,13 @@ class CaseReader:
         self._lock = threading.Lock()
         self._held: OrderedDict[Path, tuple[Signature, Case]] = OrderedDict()
         self._reading: dict[tuple[Path, Signature], Future[Case]] = {}
+        self._unreadable: dict[Path, Signature] = {}
+
+    def is_unreadable(self, image: ImageFile) -> bool:
+        """Whether the image, as it is now, has been tried and is no cine, or too large."""
+        with self._lock:
+            tried = self._unreadable.get(image.path)
+        return tried is not None and tried == signature_of(image.path)
 
     def read(self, image: ImageFile) -> Case:
         """The case of an image.
@@ -102,6 +109,8 @@ class CaseReader:
         except BaseException as error:
             with self._lock:
                 del self._reading[key]
+                if isinstance(error, Unprocessable):
+                    self._unreadable[image.path] = signature
             reading.set_exception(error)
             if not isinstance(error, Exception):
                 raise

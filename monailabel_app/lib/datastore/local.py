@@ -109,9 +109,13 @@ class LocalDatastore(Studies, Datastore):
         return [image_id for image_id, label in newest if label and wanted <= set(label.structures)]
 
     def get_unlabeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
-        """Ids of the other images."""
+        """Ids of the other images, without those that turned out to be unreadable."""
         labeled = set(self.get_labeled_images(label_tag, labels))
-        return [image_id for image_id in self._files() if image_id not in labeled]
+        return [
+            image_id
+            for image_id, image in self._files().items()
+            if image_id not in labeled and not self._cases.is_unreadable(image)
+        ]
 
     def list_images(self) -> list[str]:
         """Ids of all images, in their order."""
