@@ -18,9 +18,14 @@ from cardiac_motion.io import LabelImage
 
 from monailabel_app.lib.datastore import LocalDatastore
 from monailabel_app.lib.datastore import canonical as canonical_module
-from monailabel_app.lib.datastore import durable as durable_module
+from monailabel_app.lib.datastore import labels as labels_module
+from monailabel_app.lib.datastore import local as local_module
+from monailabel_app.lib.datastore import records as records_module
 from monailabel_app.lib.datastore import studies as studies_module
 from monailabel_app.lib.datastore import versions as versions_module
+from monailabel_app.lib.datastore.gate import Gate
+from monailabel_app.lib.datastore.scratch import Scratch
+from monailabel_app.lib.datastore.versions import Versions
 from monailabel_app.lib.errors import Stopping, Unprocessable
 
 MakeLabel = Callable[..., LabelImage]
@@ -103,6 +108,7 @@ def test_who_is_late_changes_nothing(
     case_a: str,
     make_label: MakeLabel,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
     what: str,
 ) -> None:
     store.case(case_a)
@@ -121,6 +127,7 @@ def test_who_is_late_changes_nothing(
             assert isinstance(error, Stopping) if what != "found label" else error is None
             assert tree(studies) == before
             assert list(next_one.scratch_path.iterdir()) == []
+    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 @pytest.mark.parametrize("what", ["label", "image", "notes", "name", "found label"])
@@ -154,7 +161,18 @@ def test_a_checksum_is_told_though_it_cannot_be_kept(store: LocalDatastore, stud
     assert [path.name for path in (store.data_folder / "images").iterdir()] == ["b.json"]
 
 
-@pytest.mark.parametrize("what", ["label", "image"])
+COMMITS: dict[str, tuple[Any, str, bool]] = {
+    "label": (versions_module, "put", True),
+    "copy": (labels_module, "exchange", False),
+    "restored copy": (labels_module, "exchange", False),
+    "image": (studies_module, "put_new", False),
+    "notes": (records_module, "exchange", False),
+    "name": (local_module, "exchange", False),
+}
+"""A call in the middle of each commit, and whether to stop after it: some names are there, others not yet."""
+
+
+@pytest.mark.parametrize("what", COMMITS)
 def test_a_commit_under_way_ends_before_the_folder_is_free(
     store: LocalDatastore,
     studies: Path,
@@ -164,17 +182,19 @@ def test_a_commit_under_way_ends_before_the_folder_is_free(
     monkeypatch: pytest.MonkeyPatch,
     what: str,
 ) -> None:
-    """Stopped where the label has its name and its record has not, or the record and the image has not."""
     store.case(case_a)
+    known = actions(files, make_label)
+    known |= {"copy": known["label"], "restored copy": known["found label"]}
+    if what == "restored copy":
+        known["label"](store)
+        (studies / "labels/final/a.nii.gz").unlink()
     halt = Halt()
-    if what == "label":
-        monkeypatch.setattr(versions_module, "put", halt.wrap(durable_module.put, after=True))
-    else:
-        monkeypatch.setattr(studies_module, "put_new", halt.wrap(studies_module.put_new))
-    with halted_in(halt, lambda: actions(files, make_label)[what](store)) as running:
+    owner, name, after = COMMITS[what]
+    monkeypatch.setattr(owner, name, halt.wrap(getattr(owner, name), after=after))
+    with halted_in(halt, lambda: known[what](store)) as running:
         closing = threading.Thread(target=store.close)
         closing.start()
-        closing.join(0.2)
+        closing.join(0.1)
         assert closing.is_alive()
         with pytest.raises(InputError, match="in use by another server"):
             LocalDatastore(studies)
@@ -182,13 +202,27 @@ def test_a_commit_under_way_ends_before_the_folder_is_free(
         assert running.exception(WAIT) is None
         closing.join(WAIT)
         assert not closing.is_alive()
+    # Before the next server could have mended it.
+    if what in {"label", "copy", "restored copy"}:
+        newest = store.label_version("a", "final")
+        assert newest.version == 1
+        assert (studies / "labels/final/a.nii.gz").read_bytes() == newest.path.read_bytes()
     with LocalDatastore(studies) as again:
-        if what == "label":
-            newest = again.label_version("a", "final")
-            assert newest.version == 1
-            assert (studies / "labels/final/a.nii.gz").read_bytes() == newest.path.read_bytes()
-        else:
-            assert again.list_images() == ["a", "b"]
+        assert len(again.label_versions("a")) == (what in {"label", "copy", "restored copy"})
+        assert again.list_images() == (["a", "b"] if what == "image" else ["a"])
+        assert again.get_image_info("a").get("note") == (1 if what == "notes" else None)
+        assert again.name() == ("x" if what == "name" else "CardiacMotion")
+
+
+def test_no_version_comes_through_a_gate_that_is_shut(tmp_path: Path) -> None:
+    gate = Gate()
+    versions = Versions(tmp_path / "versions", Scratch(tmp_path, gate), gate)
+    file = tmp_path / "label.nii.gz"
+    file.write_bytes(b"x")
+    assert gate.shut(0)
+    with pytest.raises(Stopping):
+        versions.add("final", "a", file, structures=(), info={})
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_a_disk_that_does_not_answer_keeps_the_folder_locked(
