@@ -153,7 +153,8 @@ def _itk_image(itk: object, image: Image, spacing: Spacing) -> object:
 PEERS: Mapping[str, Peer] = {"demons": demons, "syn": syn, "bspline": bspline}
 """Every peer by its name."""
 
-_LIBRARIES = {"syn": "ants", "bspline": "itk"}
+_LIBRARIES = {"syn": "ants", "bspline": "itk.elxParameterObjectPython"}
+"""A module that comes only with the library; ITK itself comes with others too."""
 
 
 def missing_library(name: str) -> str | None:
@@ -161,4 +162,11 @@ def missing_library(name: str) -> str | None:
     if name not in PEERS:
         raise ValueError(f"expected one of {', '.join(PEERS)}, got {name!r}")
     library = _LIBRARIES.get(name)
-    return library if library is not None and importlib.util.find_spec(library) is None else None
+    return library if library is not None and not _is_installed(library) else None
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
