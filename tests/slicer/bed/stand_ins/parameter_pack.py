@@ -1,0 +1,157 @@
+"""``parameterPack``: several parameters under one name."""
+
+# ruff: noqa: N802, N803 - names are Slicer's
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from tests.slicer.bed.stand_ins.annotations import Default, NotNone, first, split
+from tests.slicer.bed.stand_ins.serializers import Serializer, serializer_for, slicer
+
+
+def isParameterPack(kind: Any) -> bool:
+    return bool(getattr(kind, "_is_parameterPack", False))
+
+
+def members_of(cls: type) -> dict[str, tuple[Any, Serializer, Default]]:
+    """Type, serializer and default of each annotated name of a class."""
+    found = {}
+    for name, annotated in typing.get_type_hints(cls, include_extras=True).items():
+        serializer = serializer_for(annotated)
+        if name in cls.__dict__:
+            default = Default(cls.__dict__[name])
+        else:
+            default = first(split(annotated)[1], Default) or Default(generator=serializer.default)
+        found[name] = (annotated, serializer, default)
+    return found
+
+
+def parameterPack(cls: Any = None) -> Any:
+    """Class decorator."""
+    return _process if cls is None else _process(cls)
+
+
+def _process(cls: Any) -> Any:
+    members = members_of(cls)
+    if not members:
+        raise ValueError("a parameterPack needs members")
+    for name, (_, serializer, default) in members.items():
+        try:
+            serializer.validate(default.value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"the default of {name} is not valid: {error}") from error
+        setattr(cls, name, _member(name, serializer))
+
+    def make(self: Any, *values: Any, **named: Any) -> None:
+        given = dict(zip(members, values, strict=False))
+        unknown = set(named) - set(members)
+        twice = set(named) & set(given)
+        if unknown or twice or len(values) > len(members):
+            raise TypeError(f"{cls.__name__}: unknown {sorted(unknown)}, given twice {sorted(twice)}")
+        for name, (_, _, default) in members.items():
+            setattr(self, name, {**given, **named}.get(name, default.value))
+
+    own_init: Callable[..., None] | None = cls.__dict__.get("__init__")
+
+    def init(self: Any, *values: Any, **named: Any) -> None:
+        if own_init is None:
+            make(self, *values, **named)
+        else:
+            make(self)
+            own_init(self, *values, **named)
+
+    def equal(self: Any, other: object) -> bool:
+        return isinstance(other, cls) and all(getattr(self, name) == getattr(other, name) for name in members)
+
+    def text(self: Any) -> str:
+        return f"{cls.__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in members)})"
+
+    cls.__init__, cls.__eq__, cls.__repr__, cls.__hash__ = init, equal, text, None
+    cls.allParameters, cls._is_parameterPack, cls._make = members, True, make
+    cls.getValue, cls.setValue = _get, _set
+    cls.dataType = staticmethod(lambda name: data_type(cls, name))
+    return cls
+
+
+def _member(name: str, serializer: Serializer) -> property:
+    hidden = f"_parameterPack_{name}"
+
+    def write(self: Any, value: Any) -> None:
+        serializer.validate(value)
+        self.__dict__[hidden] = value
+        saving = self.__dict__.get("_save")
+        if saving is not None:
+            saving()
+
+    return property(lambda self: self.__dict__[hidden], write)
+
+
+def data_type(cls: Any, name: str) -> Any:
+    """The type of a member, of a member's member with dots."""
+    top, _, rest = name.partition(".")
+    if top not in cls.allParameters:
+        raise ValueError(f"{cls.__name__} has no parameter {top!r}, but {sorted(cls.allParameters)}")
+    annotated = cls.allParameters[top][0]
+    if not rest:
+        return annotated
+    inner = split(annotated)[0]
+    if not isParameterPack(inner):
+        raise ValueError(f"{top} is no parameterPack, so it has no {rest}")
+    return data_type(inner, rest)
+
+
+def _get(self: Any, name: str) -> Any:
+    data_type(type(self), name)
+    top, _, rest = name.partition(".")
+    return _get(getattr(self, top), rest) if rest else getattr(self, top)
+
+
+def _set(self: Any, name: str, value: Any) -> None:
+    data_type(type(self), name)
+    top, _, rest = name.partition(".")
+    if rest:
+        _set(getattr(self, top), rest, value)
+    else:
+        setattr(self, top, value)
+
+
+class PackSerializer(Serializer):
+    """Each member under ``name.member``; what is read writes itself back on every change."""
+
+    validators = (NotNone(),)
+
+    def __init__(self, kind: Any) -> None:
+        self._kind = kind
+
+    def default(self) -> Any:
+        return self._kind()
+
+    def validate(self, value: Any) -> None:
+        super().validate(value)
+        if not isinstance(value, self._kind):
+            raise TypeError(f"expected {self._kind.__name__}, got {value!r}")
+
+    def is_in(self, node: Any, name: str) -> bool:
+        member, (_, serializer, _) = next(iter(self._kind.allParameters.items()))
+        return bool(serializer.is_in(node, f"{name}.{member}"))
+
+    def write(self, node: Any, name: str, value: Any) -> None:
+        with slicer.util.NodeModify(node):
+            for member, (_, serializer, _) in self._kind.allParameters.items():
+                serializer.write(node, f"{name}.{member}", getattr(value, member))
+
+    def read(self, node: Any, name: str) -> Any:
+        pack = self._kind.__new__(self._kind)
+        values = {
+            member: serializer.read(node, f"{name}.{member}")
+            for member, (_, serializer, _) in self._kind.allParameters.items()
+        }
+        self._kind._make(pack, **values)
+        pack.__dict__["_save"] = lambda: self.write(node, name, pack)
+        return pack
+
+    def remove(self, node: Any, name: str) -> None:
+        for member, (_, serializer, _) in self._kind.allParameters.items():
+            serializer.remove(node, f"{name}.{member}")

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import os
+import sys
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.slicer.bed import open_bed, why_missing
+
+if TYPE_CHECKING:
+    from tests.slicer.bed.session import Bed
+
+MODULE_FOLDER = Path(__file__).resolve().parents[2] / "SlicerCardiacMotion"
+
+
+@pytest.fixture(scope="session")
+def qt_app() -> Any:
+    """The process's QApplication."""
+    reason = why_missing()
+    if reason:
+        pytest.skip(f"not run: {reason}")
+    from tests.slicer.bed.session import qt_application
+
+    return qt_application()
+
+
+@pytest.fixture
+def bed(qt_app: Any, tmp_path: Path) -> Iterator[Bed]:
+    """Slicer for one test. Errors in slots and unanswered dialogs fail the test at its end."""
+    with open_bed(tmp_path) as opened:
+        before = list(sys.path)
+        sys.path.insert(0, str(MODULE_FOLDER))
+        try:
+            yield opened
+        finally:
+            sys.path[:] = before
+    opened.check()
+
+
+@pytest.fixture
+def scene(bed: Bed) -> Any:
+    """A fresh vtkMRMLScene with what Slicer puts there at its start."""
+    return bed.scene
+
+
+@pytest.fixture
+def widget_of(bed: Bed) -> Callable[[types.ModuleType], Any]:
+    """Given an imported scripted module, its panel: set up, shown, entered. Left and unloaded at the test's end."""
+    return bed.widget
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Where pictures go: the folder that CARDIAC_MOTION_PICTURES names, to be looked at, or a temporary one."""
+    folder = Path(os.environ.get("CARDIAC_MOTION_PICTURES") or tmp_path / "pictures")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
