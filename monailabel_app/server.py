@@ -32,7 +32,10 @@ from monailabel_app.lib.web.refusals import error_response
 from monailabel_app.lib.web.state import ServerState
 
 SHUTDOWN_SECONDS = 2.0
-"""Given to requests, and again to jobs, to end by themselves."""
+"""Given to requests to end by themselves; jobs are cancelled at the same time."""
+
+_JOB_SECONDS = 0.5
+"""Given to jobs beyond that."""
 
 _MAX_FIELDS = 8
 _MAX_FILES = 2
@@ -106,7 +109,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     janitor = asyncio.create_task(_forget_old_results(state))
     yield
     janitor.cancel()
-    state.jobs.close(SHUTDOWN_SECONDS)
+    state.jobs.close(_JOB_SECONDS)
     state.datastore.close()
 
 
