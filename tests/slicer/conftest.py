@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import types
@@ -23,9 +24,7 @@ def qt_app() -> Any:
     reason = why_missing()
     if reason:
         pytest.skip(f"not run: {reason}")
-    from tests.slicer.bed.session import qt_application
-
-    return qt_application()
+    return importlib.import_module("tests.slicer.bed.session").qt_application()
 
 
 @pytest.fixture
@@ -49,7 +48,7 @@ def scene(bed: Bed) -> Any:
 
 @pytest.fixture
 def widget_of(bed: Bed) -> Callable[[types.ModuleType], Any]:
-    """Given an imported scripted module, its panel: set up, shown, entered. Left and unloaded at the test's end."""
+    """Given an imported scripted module, its panel: set up, shown, entered. Left and unloaded at the end."""
     return bed.widget
 
 

@@ -13,21 +13,17 @@ if TYPE_CHECKING:
 
 
 def test_a_block_of_the_main_thread_is_seen(bed: Bed) -> None:
-    from tests.slicer.bed.heartbeat import Heartbeat, pump
-
-    with Heartbeat() as heart:
-        pump(lambda: len(heart.gaps) > 2)
+    with bed.heartbeat() as heart:
+        bed.pump(lambda: len(heart.gaps) > 2)
         end = time.perf_counter() + 0.3
         while time.perf_counter() < end:
             pass
-        pump(lambda: heart.longest > 0.2, seconds=5)
+        bed.pump(lambda: heart.longest > 0.2, seconds=5)
     assert heart.longest >= 0.29
 
 
 def test_a_block_at_the_very_end_is_seen(bed: Bed) -> None:
-    from tests.slicer.bed.heartbeat import Heartbeat
-
-    with Heartbeat() as heart:
+    with bed.heartbeat() as heart:
         end = time.perf_counter() + 0.2
         while time.perf_counter() < end:
             pass
@@ -35,8 +31,6 @@ def test_a_block_at_the_very_end_is_seen(bed: Bed) -> None:
 
 
 def test_pump_waits_for_a_worker(bed: Bed) -> None:
-    from tests.slicer.bed.heartbeat import Heartbeat, pump
-
     done, start = threading.Event(), threading.Event()
 
     def work() -> None:
@@ -45,16 +39,14 @@ def test_pump_waits_for_a_worker(bed: Bed) -> None:
 
     worker = threading.Thread(target=work)
     worker.start()
-    with Heartbeat() as heart:
-        pump(lambda: len(heart.gaps) > 3)
+    with bed.heartbeat() as heart:
+        bed.pump(lambda: len(heart.gaps) > 3)
         start.set()
-        pump(done.is_set, seconds=5)
+        bed.pump(done.is_set, seconds=5)
     worker.join()
     assert len(heart.gaps) > 3
 
 
 def test_pump_gives_up(bed: Bed) -> None:
-    from tests.slicer.bed.heartbeat import pump
-
     with pytest.raises(TimeoutError, match="the moon"):
-        pump(lambda: False, seconds=0.05, what="the moon")
+        bed.pump(lambda: False, seconds=0.05, what="the moon")

@@ -1,4 +1,4 @@
-"""parameterNodeWrapper, as Slicer documents it; with CARDIAC_MOTION_SLICER_SOURCE, Slicer's own runs these tests."""
+"""parameterNodeWrapper, as Slicer documents it; CARDIAC_MOTION_SLICER_SOURCE puts Slicer's own to these tests."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_packs(pnw: Any, node: Any) -> None:
     made.setValue("box.corner.x", 1.25)
     assert (type(made)(node).box.size, made.getValue("box.corner.x")) == (3, 1.25)
     assert box(corner=point(1.0, 2.0), size=1) == box(point(1.0, 2.0), 1)
-    with pytest.raises(ValueError, match="size|Value|least|greater"):
+    with pytest.raises(ValueError, match=r"size|Value|least|greater"):
         made.box.size = -1
     with pytest.raises(ValueError, match="height"):
         made.getValue("box.height")

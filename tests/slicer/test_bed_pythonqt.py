@@ -34,14 +34,15 @@ def test_no_new_attribute_on_a_widget(bed: Bed) -> None:
 
 
 def test_a_derived_class_may_have_attributes(bed: Bed) -> None:
-    class Panel(bed.qt.QWidget):  # type: ignore[name-defined,misc]
+    class Panel(bed.qt.QWidget):  # type: ignore[name-defined]
         told = bed.qt.Signal(int)
 
         def __init__(self) -> None:
             super().__init__()
             self.count = 3
 
-    panel, got = Panel(), []
+    panel = Panel()
+    got: list[int] = []
     panel.told.connect(got.append)
     panel.told(7)
     panel.windowTitle = "Title"
@@ -49,7 +50,8 @@ def test_a_derived_class_may_have_attributes(bed: Bed) -> None:
 
 
 def test_connect_with_a_signature(bed: Bed) -> None:
-    button, got = bed.qt.QPushButton("Go"), []
+    button = bed.qt.QPushButton("Go")
+    got: list[Any] = []
 
     def clicked(checked: bool) -> None:
         got.append(checked)
@@ -75,13 +77,14 @@ def test_a_signal_that_does_not_exist(bed: Bed) -> None:
 
 
 def test_a_slot_gets_as_many_values_as_it_takes(bed: Bed) -> None:
-    combo, got = bed.qt.QComboBox(), []
+    combo = bed.qt.QComboBox()
+    got: list[Any] = []
     combo.addItems(["a", "b"])
     combo.currentIndexChanged.connect(lambda: got.append("none"))
-    combo.currentIndexChanged.connect(lambda index: got.append(index))
+    combo.currentIndexChanged.connect(lambda index, also=None: got.append((index, also)))
     combo.currentIndexChanged.connect(lambda *values: got.append(values))
     combo.currentIndex = 1
-    assert got == ["none", 1, (1,)]
+    assert got == ["none", (1, None), (1,)]
     assert (combo.currentText, combo.count, combo.itemText(0)) == ("b", 2, "a")
 
 
@@ -119,8 +122,6 @@ def test_an_error_in_a_slot_is_kept(bed: Bed) -> None:
 
 
 def test_timers(bed: Bed) -> None:
-    from tests.slicer.bed.heartbeat import pump
-
     got: list[str] = []
     timer = bed.qt.QTimer()
     timer.interval = 1
@@ -129,7 +130,7 @@ def test_timers(bed: Bed) -> None:
     timer.start()
     assert timer.active
     bed.qt.QTimer.singleShot(0, lambda: got.append("once"))
-    pump(lambda: len(got) == 2)
+    bed.pump(lambda: len(got) == 2)
     assert sorted(got) == ["once", "timer"]
     assert not timer.isActive()
 
@@ -165,7 +166,8 @@ def test_number_widgets(bed: Bed, name: str) -> None:
 
 
 def test_range_widget_keeps_its_order(bed: Bed) -> None:
-    widget, got = bed.ctk.ctkRangeWidget(), []
+    widget = bed.ctk.ctkRangeWidget()
+    got: list[Any] = []
     widget.minimum, widget.maximum = 0.0, 10.0
     widget.valuesChanged.connect(lambda lower, upper: got.append((lower, upper)))
     widget.setValues(7.0, 3.0)
@@ -173,7 +175,8 @@ def test_range_widget_keeps_its_order(bed: Bed) -> None:
 
 
 def test_collapsible_button_hides_what_it_holds(bed: Bed) -> None:
-    section, got = bed.ctk.ctkCollapsibleButton(), []
+    section = bed.ctk.ctkCollapsibleButton()
+    got: list[bool] = []
     section.text = "Case"
     label = bed.qt.QLabel("inside")
     bed.qt.QVBoxLayout(section).addWidget(label)
@@ -185,7 +188,8 @@ def test_collapsible_button_hides_what_it_holds(bed: Bed) -> None:
 
 
 def test_path_line_edit(bed: Bed, tmp_path: Any) -> None:
-    edit, got = bed.ctk.ctkPathLineEdit(), []
+    edit = bed.ctk.ctkPathLineEdit()
+    got: list[str] = []
     edit.filters = bed.ctk.ctkPathLineEdit.Files
     edit.currentPathChanged.connect(got.append)
     bed.dialogs.answer(str(tmp_path), containing="file")

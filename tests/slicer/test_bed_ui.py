@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ UI = """<?xml version="1.0" encoding="UTF-8"?>
      </layout>
     </widget>
    </item>
-   <item><widget class="QPushButton" name="goButton"><property name="text"><string>Propagate</string></property></widget></item>
+   <item><widget class="QPushButton" name="go"><property name="text"><string>Go</string></property></widget></item>
    <item><widget class="Line" name="line"/></item>
   </layout>
  </widget>
@@ -73,7 +74,7 @@ def test_a_ui_file_with_its_connections(bed: Bed, ui_file: Path) -> None:
     widget = bed.slicer.util.loadUI(str(ui_file))
     ui = bed.slicer.util.childWidgetVariables(widget)
     assert type(ui.cineSelector) is bed.slicer.qMRMLNodeComboBox
-    assert type(ui.goButton) is bed.qt.QPushButton
+    assert type(ui.go) is bed.qt.QPushButton
     assert (ui.smoothness.value, ui.smoothness.minimum, ui.smoothness.singleStep) == (1.5, 0.5, 0.5)
     assert ui.smoothness.property("SlicerParameterName") == "smoothness"
     assert (ui.cineSelector.nodeTypes, ui.cineSelector.addEnabled) == (["vtkMRMLSequenceNode"], False)
@@ -102,7 +103,8 @@ def test_a_ui_file_with_a_mistake(bed: Bed, ui_file: Path, wrong: str, right: st
 
 
 def test_node_selector(bed: Bed) -> None:
-    selector, got = bed.slicer.qMRMLNodeComboBox(), []
+    selector = bed.slicer.qMRMLNodeComboBox()
+    got: list[Any] = []
     selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
     selector.noneEnabled = True
     selector.connect("currentNodeChanged(vtkMRMLNode*)", lambda node: got.append(node and node.GetName()))
@@ -169,8 +171,6 @@ def test_sequence_widgets_follow_and_lead(bed: Bed) -> None:
 
 
 def test_table_view_follows_its_node(bed: Bed) -> None:
-    import numpy as np
-
     table = bed.scene.AddNewNodeByClass("vtkMRMLTableNode")
     view = bed.slicer.qMRMLTableView()
     view.setMRMLTableNode(table)

@@ -1,6 +1,6 @@
 """A test bed for the Slicer extension: real MRML, and a double of Slicer's widgets; see tests/slicer/README.md.
 
-Importing this package changes nothing. `open_bed` puts ``slicer``, ``qt`` and ``ctk`` in place and takes them away.
+Importing this package changes nothing. `open_bed` puts ``slicer``, ``qt`` and ``ctk`` there, and takes them away.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def why_missing() -> str | None:
 
 def open_bed(folder: Path) -> AbstractContextManager[Bed]:
     """A `Bed` that keeps its temporary files in `folder`; everything global is as before when it ends."""
-    from tests.slicer.bed.session import open_bed as opened
+    from tests.slicer.bed.session import open_bed as opened  # noqa: PLC0415 - PySide6 may be missing
 
     return opened(folder)
 

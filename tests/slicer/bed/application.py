@@ -1,5 +1,6 @@
 """``slicer.app``, ``slicer.modules``, the main window and the module manager."""
 
+# ruff: noqa: N815 - names are Slicer's
 from __future__ import annotations
 
 import os

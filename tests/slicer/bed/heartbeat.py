@@ -53,8 +53,8 @@ class Heartbeat:
 def pump(until: Callable[[], bool], seconds: float = 10.0, *, what: str = "") -> None:
     """Processes events until the condition holds; TimeoutError where it does not in time.
 
-    The thread waits inside Qt, for events, timers and other threads' signals; a wake-up each 10 ms lets the condition
-    be looked at where nothing happens.
+    The thread waits inside Qt, for events, timers and other threads' signals; a wake-up each 10 ms lets the
+    condition be looked at where nothing happens.
     """
     wake = QtCore.QTimer()
     wake.setInterval(_INTERVAL_MS)

@@ -23,7 +23,8 @@ class SliceView:
         """Counted; `SlicePicture` renders."""
         self.renders += 1
 
-    scheduleRender = forceRender
+    def scheduleRender(self) -> None:
+        self.renders += 1
 
 
 class SliceWidget:

@@ -19,7 +19,7 @@ LOGICS: dict[str, str] = {
     "Markups": "vtkSlicerMarkupsLogic",
     "Texts": "vtkSlicerTextsLogic",
 }
-"""Module, and the class of its logic. Colors has a way of its own; Terminologies needs files of an installation."""
+"""Module, and the class of its logic. Colors is made apart; Terminologies needs an installation's files."""
 
 
 class Mrml:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from PySide6 import QtCore, QtGui, QtWidgets
+import matplotlib as mpl
+from PySide6 import QtGui, QtWidgets
 
 FAMILY = "DejaVu Sans"
 
@@ -13,9 +14,7 @@ FAMILY = "DejaVu Sans"
 def use_readable_font() -> None:
     """Qt off the screen brings no fonts; where the system has none either, matplotlib's DejaVu Sans is used."""
     if FAMILY not in QtGui.QFontDatabase.families():
-        import matplotlib
-
-        fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+        fonts = Path(mpl.get_data_path()) / "fonts" / "ttf"
         for name in ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSansMono.ttf"):
             QtGui.QFontDatabase.addApplicationFont(str(fonts / name))
     QtWidgets.QApplication.setFont(QtGui.QFont(FAMILY, 9))
@@ -38,11 +37,3 @@ def grab(widget: Any, path: Path, width: int = 420, height: int | None = None) -
     if not picture.save(str(path), "PNG"):
         raise OSError(f"cannot write {path}")
     return path
-
-
-def colours(path: Path) -> int:
-    """How many different colours a picture has: one alone means that nothing was painted."""
-    image = QtGui.QImage(str(path)).scaled(
-        200, 200, QtCore.Qt.AspectRatioMode.IgnoreAspectRatio, QtCore.Qt.TransformationMode.FastTransformation
-    )
-    return len({image.pixel(x, y) for x in range(image.width()) for y in range(image.height())})

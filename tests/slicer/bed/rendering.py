@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 MANAGERS = (
     "vtkMRMLVolumeGlyphSliceDisplayableManager",
@@ -90,8 +91,6 @@ class SlicePicture:
 
     def save(self, path: Path) -> Path:
         """Writes a PNG."""
-        from PIL import Image
-
         Image.fromarray(self.pixels()).save(path)
         return path
 

@@ -16,9 +16,10 @@ from PySide6 import QtWidgets
 
 from tests.slicer.bed import qt_double, stand_ins
 from tests.slicer.bed.application import Application, Module
+from tests.slicer.bed.heartbeat import Heartbeat, pump
 from tests.slicer.bed.layout import LayoutManager
 from tests.slicer.bed.mrml import LOGICS, Mrml
-from tests.slicer.bed.pictures import use_readable_font
+from tests.slicer.bed.pictures import grab, use_readable_font
 from tests.slicer.bed.qt_double import settings
 from tests.slicer.bed.qt_double.dialogs import DIALOGS, Dialogs
 
@@ -46,6 +47,18 @@ class Bed:
         """The vtkMRMLScene."""
         return self.mrml.scene
 
+    def heartbeat(self) -> Heartbeat:
+        """See `tests.slicer.bed.heartbeat`."""
+        return Heartbeat()
+
+    def pump(self, until: Callable[[], bool], seconds: float = 10.0, *, what: str = "") -> None:
+        """Processes events until the condition holds; TimeoutError where it does not in time."""
+        pump(until, seconds, what=what)
+
+    def grab(self, widget: Any, path: Path, width: int = 420, height: int | None = None) -> Path:
+        """A PNG of a widget; see `tests.slicer.bed.pictures.grab`."""
+        return grab(widget, path, width, height)
+
     def restart_settings(self) -> None:
         """Settings become text, as after a restart of Slicer."""
         settings.as_after_restart()
@@ -63,7 +76,7 @@ class Bed:
         return entry
 
     def widget(self, source: types.ModuleType) -> Any:
-        """The module's panel, set up as Slicer does it: parent, scene, ``setup``, then ``enter`` where there is one."""
+        """The module's panel, set up as Slicer does it: parent, scene, ``setup``, then ``enter``."""
         name = source.__name__.rpartition(".")[2]
         entry = self.module(source)
         parent = self.slicer.qMRMLWidget()

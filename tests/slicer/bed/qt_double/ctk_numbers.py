@@ -1,13 +1,14 @@
 """ctk's widgets for numbers: spin boxes, sliders, a range."""
 
-# ruff: noqa: N801, N803, N815 - names are ctk's
+# ruff: noqa: N801, N815 - names are ctk's
 from __future__ import annotations
 
 from typing import Any
 
 from PySide6 import QtCore
 
-from tests.slicer.bed.qt_double import qt_module
+from tests.slicer.bed.qt_double.declare import Property, Signal
+from tests.slicer.bed.qt_double.namespace import qt_module
 
 qt: Any = qt_module()
 
@@ -21,15 +22,15 @@ def _of_spin(kind: Any, name: str) -> Any:
     def write(self: Any, value: Any) -> None:
         setattr(self._stand_in_spin, name, value)
 
-    return QtCore.Property(kind, read, write)
+    return Property(kind, read, write)
 
 
 class ctkDoubleSpinBox(qt.QWidget):
     """A spin box in a widget of its own (ctk's is no QDoubleSpinBox either)."""
 
     _stands_for = "ctkDoubleSpinBox"
-    valueChanged = QtCore.Signal(float)
-    editingFinished = QtCore.Signal()
+    valueChanged = Signal(float)
+    editingFinished = Signal()
     value = _of_spin(float, "value")
     minimum = _of_spin(float, "minimum")
     maximum = _of_spin(float, "maximum")
@@ -45,8 +46,8 @@ class ctkDoubleSpinBox(qt.QWidget):
         layout = qt.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._stand_in_spin)
-        self._stand_in_spin.valueChanged.connect(lambda value: self.valueChanged(value))
-        self._stand_in_spin.editingFinished.connect(lambda: self.editingFinished())
+        self._stand_in_spin.valueChanged.connect(self.valueChanged)
+        self._stand_in_spin.editingFinished.connect(self.editingFinished)
 
     def setRange(self, minimum: float, maximum: float) -> None:
         self._stand_in_spin.setRange(minimum, maximum)
@@ -59,9 +60,9 @@ class ctkDoubleSlider(qt.QWidget):
     """A slider over real numbers."""
 
     _stands_for = "ctkDoubleSlider"
-    valueChanged = QtCore.Signal(float)
-    sliderReleased = QtCore.Signal()
-    sliderPressed = QtCore.Signal()
+    valueChanged = Signal(float)
+    sliderReleased = Signal()
+    sliderPressed = Signal()
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
@@ -73,8 +74,8 @@ class ctkDoubleSlider(qt.QWidget):
         layout.addWidget(self._stand_in_slider)
         self._stand_in_follow()
         self._stand_in_slider.valueChanged.connect(self._stand_in_moved)
-        self._stand_in_slider.sliderReleased.connect(lambda: self.sliderReleased())
-        self._stand_in_slider.sliderPressed.connect(lambda: self.sliderPressed())
+        self._stand_in_slider.sliderReleased.connect(self.sliderReleased)
+        self._stand_in_slider.sliderPressed.connect(self.sliderPressed)
 
     def _stand_in_moved(self, tick: int) -> None:
         if not self._stand_in_following:
@@ -102,7 +103,7 @@ class ctkDoubleSlider(qt.QWidget):
         self._stand_in_follow()
         self.valueChanged(value)
 
-    value = QtCore.Property(float, _value, setValue)
+    value = Property(float, _value, setValue)
 
     @staticmethod
     def _number(name: str) -> Any:
@@ -114,7 +115,7 @@ class ctkDoubleSlider(qt.QWidget):
             self._stand_in_follow()
             self.setValue(self._stand_in_value)
 
-        return QtCore.Property(float, read, write)
+        return Property(float, read, write)
 
     minimum, maximum = _number("minimum"), _number("maximum")
     singleStep, pageStep = _number("singleStep"), _number("pageStep")
@@ -127,8 +128,8 @@ class ctkSliderWidget(qt.QWidget):
     """A slider with a spin box."""
 
     _stands_for = "ctkSliderWidget"
-    valueChanged = QtCore.Signal(float)
-    valueIsChanging = QtCore.Signal(float)
+    valueChanged = Signal(float)
+    valueIsChanging = Signal(float)
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
@@ -153,7 +154,7 @@ class ctkSliderWidget(qt.QWidget):
     def setValue(self, value: float) -> None:
         self._stand_in_slider.value = value
 
-    value = QtCore.Property(float, _value, setValue)
+    value = Property(float, _value, setValue)
 
     @staticmethod
     def _both(name: str) -> Any:
@@ -165,7 +166,7 @@ class ctkSliderWidget(qt.QWidget):
             if name != "pageStep":
                 setattr(self._stand_in_spin, name, value)
 
-        return QtCore.Property(float, read, write)
+        return Property(float, read, write)
 
     minimum, maximum = _both("minimum"), _both("maximum")
     singleStep, pageStep = _both("singleStep"), _both("pageStep")
@@ -177,7 +178,7 @@ class ctkSliderWidget(qt.QWidget):
     def setTracking(self, value: bool) -> None:
         self._stand_in_tracking = value
 
-    tracking = QtCore.Property(bool, _tracking, setTracking)
+    tracking = Property(bool, _tracking, setTracking)
 
     def _spin_visible(self) -> bool:
         return not self._stand_in_spin.isHidden()
@@ -185,7 +186,7 @@ class ctkSliderWidget(qt.QWidget):
     def setSpinBoxVisible(self, value: bool) -> None:
         self._stand_in_spin.setVisible(value)
 
-    spinBoxVisible = QtCore.Property(bool, _spin_visible, setSpinBoxVisible)
+    spinBoxVisible = Property(bool, _spin_visible, setSpinBoxVisible)
 
     def setRange(self, minimum: float, maximum: float) -> None:
         self.minimum, self.maximum = minimum, maximum
@@ -195,9 +196,9 @@ class ctkRangeWidget(qt.QWidget):
     """Two values, the lower at most the upper."""
 
     _stands_for = "ctkRangeWidget"
-    valuesChanged = QtCore.Signal(float, float)
-    minimumValueChanged = QtCore.Signal(float)
-    maximumValueChanged = QtCore.Signal(float)
+    valuesChanged = Signal(float, float)
+    minimumValueChanged = Signal(float)
+    maximumValueChanged = Signal(float)
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
@@ -220,7 +221,7 @@ class ctkRangeWidget(qt.QWidget):
 
     def setValues(self, lower: float, upper: float) -> None:
         first, last = self.minimum, self.maximum
-        new = (min(max(min(lower, upper), first), last), min(max(max(lower, upper), first), last))
+        new = (min(max(min(lower, upper), first), last), min(max(lower, upper, first), last))
         old, self._stand_in_values = self._stand_in_values, new
         self._stand_in_show()
         if new[0] != old[0]:
@@ -230,10 +231,10 @@ class ctkRangeWidget(qt.QWidget):
         if new != old:
             self.valuesChanged(*new)
 
-    minimumValue = QtCore.Property(
+    minimumValue = Property(
         float, lambda self: self._stand_in_values[0], lambda self, value: self.setValues(value, self.maximumValue)
     )
-    maximumValue = QtCore.Property(
+    maximumValue = Property(
         float, lambda self: self._stand_in_values[1], lambda self, value: self.setValues(self.minimumValue, value)
     )
 
@@ -249,7 +250,7 @@ class ctkRangeWidget(qt.QWidget):
                 spin.blockSignals(was)
             self.setValues(*self._stand_in_values)
 
-        return QtCore.Property(kind, read, write)
+        return Property(kind, read, write)
 
     minimum, maximum, singleStep = (
         _shared(float, "minimum"),

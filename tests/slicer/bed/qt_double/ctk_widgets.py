@@ -1,6 +1,6 @@
 """The ctk widgets: what a scripted module uses of them, with their properties and signals."""
 
-# ruff: noqa: N801, N803, N815 - names are ctk's
+# ruff: noqa: N801, N815 - names are ctk's
 from __future__ import annotations
 
 from pathlib import Path
@@ -8,27 +8,12 @@ from typing import Any
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
-from tests.slicer.bed.qt_double import qt_module
+from tests.slicer.bed.qt_double.ctk_numbers import NUMBERS
+from tests.slicer.bed.qt_double.declare import Property, Signal, stored
+from tests.slicer.bed.qt_double.namespace import qt_module
 from tests.slicer.bed.qt_double.settings import QSettings
 
 qt: Any = qt_module()
-
-
-def stored(kind: Any, name: str, default: Any, *, changed: str = "") -> Any:
-    """A Qt property that holds a value, and emits the signal named where the value becomes another."""
-    slot = f"_stand_in_{name}"
-
-    def read(self: Any) -> Any:
-        return self.__dict__.get(slot, default)
-
-    def write(self: Any, value: Any) -> None:
-        if read(self) == value:
-            return
-        self.__dict__[slot] = value
-        if changed:
-            getattr(self, changed)(value)
-
-    return QtCore.Property(kind, read, write)
 
 
 class ctkCheckBox(qt.QCheckBox):
@@ -60,7 +45,7 @@ class ctkCollapsibleButton(qt.QAbstractButton):
     """A section with a headline that opens and closes it."""
 
     _stands_for = "ctkCollapsibleButton"
-    contentsCollapsed = QtCore.Signal(bool)
+    contentsCollapsed = Signal(bool)
 
     def __init__(self, *values: Any) -> None:
         texts = [each for each in values if isinstance(each, str)]
@@ -88,7 +73,7 @@ class ctkCollapsibleButton(qt.QAbstractButton):
     def setCollapsed(self, value: bool) -> None:
         self.setChecked(not value)
 
-    collapsed = QtCore.Property(bool, _collapsed, setCollapsed)
+    collapsed = Property(bool, _collapsed, setCollapsed)
 
     def sizeHint(self) -> QtCore.QSize:
         layout = self.layout()
@@ -141,7 +126,7 @@ class ctkCollapsibleGroupBox(qt.QGroupBox):
     def setCollapsed(self, value: bool) -> None:
         self.setChecked(not value)
 
-    collapsed = QtCore.Property(bool, _collapsed, setCollapsed)
+    collapsed = Property(bool, _collapsed, setCollapsed)
 
 
 class _PathWidget(qt.QWidget):
@@ -167,8 +152,8 @@ class ctkPathLineEdit(_PathWidget):
     _stands_for = "ctkPathLineEdit"
     Files, Dirs, Drives, NoDot, NoDotDot = 0x2, 0x1, 0x4, 0x2000, 0x4000
     Hidden, Writable, Readable, Executable = 0x100, 0x20, 0x10, 0x40
-    currentPathChanged = QtCore.Signal(str)
-    validInputChanged = QtCore.Signal(bool)
+    currentPathChanged = Signal(str)
+    validInputChanged = Signal(bool)
     filters = stored(int, "filters", 0)
     nameFilters = stored("QStringList", "name_filters", [])
     settingKey = stored(str, "setting_key", "")
@@ -189,13 +174,13 @@ class ctkPathLineEdit(_PathWidget):
     def setCurrentPath(self, value: str) -> None:
         self._stand_in_line.setText(value)
 
-    currentPath = QtCore.Property(str, _path, setCurrentPath)
+    currentPath = Property(str, _path, setCurrentPath)
 
     def _valid(self) -> bool:
         path = Path(self.currentPath)
         return self.currentPath != "" and path.exists()
 
-    validInput = QtCore.Property(bool, _valid)
+    validInput = Property(bool, _valid)
 
     def addCurrentPathToHistory(self) -> None:
         """Keeps the path under the setting key, as ctk does."""
@@ -216,7 +201,7 @@ class ctkDirectoryButton(_PathWidget):
     """A folder."""
 
     _stands_for = "ctkDirectoryButton"
-    directoryChanged = QtCore.Signal(str)
+    directoryChanged = Signal(str)
     caption = stored(str, "caption", "")
 
     def __init__(self, parent: Any = None) -> None:
@@ -231,7 +216,7 @@ class ctkDirectoryButton(_PathWidget):
             self._stand_in_line.setText(value)
             self.directoryChanged(value)
 
-    directory = QtCore.Property(str, _directory, setDirectory)
+    directory = Property(str, _directory, setDirectory)
 
     def browse(self) -> None:
         chosen = qt.QFileDialog.getExistingDirectory(self, self.caption or "Select a folder")
@@ -243,7 +228,7 @@ class ctkColorPickerButton(qt.QPushButton):
     """A colour."""
 
     _stands_for = "ctkColorPickerButton"
-    colorChanged = QtCore.Signal(QtGui.QColor)
+    colorChanged = Signal(QtGui.QColor)
     color = stored(QtGui.QColor, "color", QtGui.QColor("black"), changed="colorChanged")
     displayColorName = stored(bool, "display_color_name", True)
 
@@ -256,8 +241,6 @@ class ctkMessageBox(qt.QMessageBox):
     dontShowAgain = stored(bool, "dont_show_again", False)
     dontShowAgainSettingsKey = stored(str, "dont_show_again_key", "")
 
-
-from tests.slicer.bed.qt_double.ctk_numbers import NUMBERS  # noqa: E402
 
 EXPORTED: dict[str, type] = {
     cls.__name__: cls

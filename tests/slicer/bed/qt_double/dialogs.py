@@ -43,8 +43,8 @@ class Dialogs:
     def answer(self, value: Any, *, containing: str = "") -> None:
         """The next dialog (the next whose text or title contains the words) is answered with `value`.
 
-        A button's name ("Yes") for a message box; a path, a list of paths or "" (cancel) for a file dialog; for any
-        other dialog True, False or a function that gets the dialog, fills it in, and returns one of them.
+        A button's name ("Yes") for a message box; a path, a list of paths or "" (cancel) for a file dialog; for
+        any other dialog True, False or a function that gets the dialog, fills it in, and returns one of them.
         """
         self._answers.append(_Answer(value, containing))
 

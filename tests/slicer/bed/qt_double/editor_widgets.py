@@ -1,16 +1,14 @@
 """The Segment Editor's widget and the selector of segments: they keep the real nodes right, and paint nothing."""
 
-# ruff: noqa: N801, N803, N815 - names are Slicer's
+# ruff: noqa: N801, N815 - names are Slicer's
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import Any, ClassVar
 
-from PySide6 import QtCore
-
-from tests.slicer.bed.qt_double import qt_module
-from tests.slicer.bed.qt_double.ctk_widgets import stored
+from tests.slicer.bed.qt_double.declare import Signal, stored
 from tests.slicer.bed.qt_double.mrml_widgets import SceneHolder, Watched
+from tests.slicer.bed.qt_double.namespace import qt_module
 from tests.slicer.bed.qt_double.node_selectors import qMRMLNodeComboBox
 
 qt: Any = qt_module()
@@ -28,10 +26,10 @@ class qMRMLSegmentEditorWidget(SceneHolder, qt.QWidget):
     """The editor: its state is a real vtkMRMLSegmentEditorNode. It has no effects that act."""
 
     _stands_for = "qMRMLSegmentEditorWidget"
-    segmentationNodeChanged = QtCore.Signal(object)
-    sourceVolumeNodeChanged = QtCore.Signal(object)
-    currentSegmentIDChanged = QtCore.Signal(str)
-    extra_signals = {
+    segmentationNodeChanged = Signal(object)
+    sourceVolumeNodeChanged = Signal(object)
+    currentSegmentIDChanged = Signal(str)
+    extra_signals: ClassVar[dict[str, str]] = {
         "segmentationNodeChanged(vtkMRMLSegmentationNode*)": "segmentationNodeChanged",
         "sourceVolumeNodeChanged(vtkMRMLVolumeNode*)": "sourceVolumeNodeChanged",
         "currentSegmentIDChanged(QString)": "currentSegmentIDChanged",
@@ -153,10 +151,10 @@ class qMRMLSegmentSelectorWidget(SceneHolder, qt.QWidget):
     """A segmentation, and one of its segments."""
 
     _stands_for = "qMRMLSegmentSelectorWidget"
-    currentNodeChanged = QtCore.Signal(object)
-    currentSegmentChanged = QtCore.Signal(str)
-    mrmlSceneChanged = QtCore.Signal(object)
-    extra_signals = {
+    currentNodeChanged = Signal(object)
+    currentSegmentChanged = Signal(str)
+    mrmlSceneChanged = Signal(object)
+    extra_signals: ClassVar[dict[str, str]] = {
         "currentNodeChanged(vtkMRMLNode*)": "currentNodeChanged",
         "currentSegmentChanged(QString)": "currentSegmentChanged",
         "mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged",
@@ -179,7 +177,7 @@ class qMRMLSegmentSelectorWidget(SceneHolder, qt.QWidget):
         self._stand_in_nodes.setMRMLScene(scene)
 
     def _stand_in_node_changed(self, node: Any) -> None:
-        segments = node.GetSegmentation() if node is not None else None
+        segments: Any = node.GetSegmentation() if node is not None else None
         ids = [segments.GetNthSegmentID(i) for i in range(segments.GetNumberOfSegments())] if segments else []
         self._stand_in_ids = ids
         self._stand_in_segments.clear()

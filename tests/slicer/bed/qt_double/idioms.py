@@ -1,8 +1,8 @@
 """The manners of PythonQt on PySide6 objects: properties as attributes, ``connect`` with a signature, strictness.
 
 A *double* of a Qt class ``QX`` is a class of the same name that derives from `Idioms` and from PySide6's ``QX``.
-Objects that Qt itself makes (a layout of a .ui file, a combo box's line edit) cannot become doubles; they are handed
-out as `Adopted`, which stands before the object and has the same manners.
+Objects that Qt itself makes (a layout of a .ui file, a combo box's line edit) cannot become doubles; they are
+handed out as `Adopted`, which stands before the object and has the same manners.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import shiboken6
 from PySide6 import QtCore, QtGui, QtWidgets
@@ -143,7 +143,7 @@ def _read(raw: _Raw, cls: type, name: str) -> Any:
 class Manners:
     """The methods that PythonQt adds to every object."""
 
-    extra_signals: dict[str, str] = {}
+    extra_signals: ClassVar[dict[str, str]] = {}
     """Signatures that Qt could not know (``f(vtkMRMLNode*)``): the attribute that holds the signal of each."""
 
     def connect(self, signature: str, function: Callable[..., Any]) -> bool:
@@ -180,7 +180,7 @@ _MANNERS = frozenset(name for name in vars(Manners) if not name.startswith("__")
 
 def _signal(owner: Any, signature: str) -> Signal:
     it, wanted = plain(owner), normalized(signature)
-    cls = type(it)
+    cls: Any = type(it)
     extra = owner.extra_signals
     name = extra.get(wanted) or wanted.partition("(")[0]
     known = signals_of(cls).get(name, ())
@@ -197,13 +197,13 @@ class Idioms(Manners):
     def __init__(self, *values: Any, **named: Any) -> None:
         if named and _is_double(type(self)):
             raise TypeError(f"{type(self).__name__}: PythonQt takes no named arguments, got {sorted(named)}")
-        super().__init__(*[plain(value) for value in values], **named)  # type: ignore[call-arg]
+        super().__init__(*[plain(value) for value in values], **named)
 
     def __getattribute__(self, name: str) -> Any:
         raw = super().__getattribute__
         if name.startswith("__"):
             return raw(name)
-        cls = type(self)
+        cls: Any = type(self)
         if name in {"connect", "disconnect"}:  # PySide6 looks these up in a way of its own
             return functools.partial(getattr(Manners, name), self)
         if name in _MANNERS:
@@ -216,13 +216,17 @@ class Idioms(Manners):
         return _look_up(self, raw, cls, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        cls = type(self)
+        cls: Any = type(self)
         if LOADING and isinstance(value, QtCore.QObject) and not name.startswith("_stand_in_"):
             return
         kept = isinstance(value, QtCore.SignalInstance)  # PySide6 keeps the bound signals of an object in it
-        if kept or name.startswith("_stand_in_") or name in _OWN or _written_in_python(cls, name):
-            super().__setattr__(name, value)
-        elif not _is_double(cls) and name not in _properties(cls) and name != "name":
+        if (
+            kept
+            or name.startswith("_stand_in_")
+            or name in _OWN
+            or _written_in_python(cls, name)
+            or (not _is_double(cls) and name not in _properties(cls) and name != "name")
+        ):
             super().__setattr__(name, value)
         else:
             _assign(super().__getattribute__, super().__setattr__, cls, name, value)

@@ -1,25 +1,25 @@
 """Widgets of Slicer that carry a scene or show a table or a plot."""
 
-# ruff: noqa: N801, N803, N815 - names are Slicer's
+# ruff: noqa: N801, N815 - names are Slicer's
 from __future__ import annotations
 
 import importlib
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import shiboken6
-from PySide6 import QtCore
 
-from tests.slicer.bed.qt_double import qt_module
 from tests.slicer.bed.qt_double.ctk_numbers import ctkDoubleSpinBox, ctkSliderWidget
+from tests.slicer.bed.qt_double.declare import Signal
+from tests.slicer.bed.qt_double.namespace import qt_module
 
 qt: Any = qt_module()
 vtk: Any = importlib.import_module("vtk")
 
 
 class Watched:
-    """The observations that one widget has of one VTK object after another; they end with the widget or the bed."""
+    """The observations that one widget has of one VTK object after another; they end with the widget or bed."""
 
     def __init__(self, widget: Any, function: Callable[[], None], *events: Any) -> None:
         self._widget = weakref.ref(widget)
@@ -77,8 +77,8 @@ class qMRMLWidget(SceneHolder, qt.QWidget):
     """A widget with a scene."""
 
     _stands_for = "qMRMLWidget"
-    mrmlSceneChanged = QtCore.Signal(object)
-    extra_signals = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}
+    mrmlSceneChanged = Signal(object)
+    extra_signals: ClassVar[dict[str, str]] = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}
 
 
 class qMRMLSliderWidget(SceneHolder, ctkSliderWidget):

@@ -1,16 +1,16 @@
 """Selectors of MRML nodes on the real scene."""
 
-# ruff: noqa: N801, N803, N815 - names are Slicer's
+# ruff: noqa: N801, N815 - names are Slicer's
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import Any, ClassVar
 
 from PySide6 import QtCore
 
-from tests.slicer.bed.qt_double import qt_module
-from tests.slicer.bed.qt_double.ctk_widgets import stored
+from tests.slicer.bed.qt_double.declare import Property, Signal, stored
 from tests.slicer.bed.qt_double.mrml_widgets import SceneHolder, Watched
+from tests.slicer.bed.qt_double.namespace import qt_module
 
 qt: Any = qt_module()
 slicer: Any = importlib.import_module("slicer")
@@ -64,14 +64,14 @@ class qMRMLNodeComboBox(_Selector, qt.QWidget):
     """A combo box of nodes."""
 
     _stands_for = "qMRMLNodeComboBox"
-    currentNodeChanged = QtCore.Signal(object)
-    currentNodeIDChanged = QtCore.Signal(str)
-    nodeActivated = QtCore.Signal(object)
-    nodeAdded = QtCore.Signal(object)
-    nodeAddedByUser = QtCore.Signal(object)
-    mrmlSceneChanged = QtCore.Signal(object)
-    _stand_in_valid = QtCore.Signal(bool)
-    extra_signals = {
+    currentNodeChanged = Signal(object)
+    currentNodeIDChanged = Signal(str)
+    nodeActivated = Signal(object)
+    nodeAdded = Signal(object)
+    nodeAddedByUser = Signal(object)
+    mrmlSceneChanged = Signal(object)
+    _stand_in_valid = Signal(bool)
+    extra_signals: ClassVar[dict[str, str]] = {
         "currentNodeChanged(vtkMRMLNode*)": "currentNodeChanged",
         "currentNodeChanged(bool)": "_stand_in_valid",
         "currentNodeIDChanged(QString)": "currentNodeIDChanged",
@@ -113,7 +113,7 @@ class qMRMLNodeComboBox(_Selector, qt.QWidget):
         self._stand_in_types = list(value)
         self._stand_in_refresh()
 
-    nodeTypes = QtCore.Property("QStringList", _types, setNodeTypes)
+    nodeTypes = Property("QStringList", _types, setNodeTypes)
 
     def _stand_in_changed(self, _: Any) -> None:
         self._stand_in_refresh()
@@ -171,7 +171,7 @@ class qMRMLNodeComboBox(_Selector, qt.QWidget):
     def setCurrentNodeID(self, node_id: str) -> None:
         self.setCurrentNode(node_id or None)
 
-    currentNodeID = QtCore.Property(str, _id, setCurrentNodeID)
+    currentNodeID = Property(str, _id, setCurrentNodeID)
 
     def setCurrentNodeIndex(self, index: int) -> None:
         self.setCurrentNode(self.nodes()[index])
@@ -197,9 +197,9 @@ class qMRMLCheckableNodeComboBox(_Selector, qt.QWidget):
     """Nodes, each of which can be checked."""
 
     _stands_for = "qMRMLCheckableNodeComboBox"
-    checkedNodesChanged = QtCore.Signal()
-    mrmlSceneChanged = QtCore.Signal(object)
-    extra_signals = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}
+    checkedNodesChanged = Signal()
+    mrmlSceneChanged = Signal(object)
+    extra_signals: ClassVar[dict[str, str]] = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}
     showHidden = stored(bool, "show_hidden", False)
     showChildNodeTypes = stored(bool, "show_child_node_types", True)
     nodeTypes = stored("QStringList", "node_types", [])

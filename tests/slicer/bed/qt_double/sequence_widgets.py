@@ -1,6 +1,6 @@
 """The two widgets that play and browse a sequence, on a real browser node."""
 
-# ruff: noqa: N801, N803, N815 - names are Slicer's
+# ruff: noqa: N801 - names are Slicer's
 from __future__ import annotations
 
 import importlib
@@ -8,8 +8,8 @@ from typing import Any
 
 from PySide6 import QtCore
 
-from tests.slicer.bed.qt_double import qt_module
 from tests.slicer.bed.qt_double.mrml_widgets import SceneHolder, Watched
+from tests.slicer.bed.qt_double.namespace import qt_module
 
 qt: Any = qt_module()
 vtk: Any = importlib.import_module("vtk")
@@ -53,7 +53,7 @@ class qMRMLSequenceBrowserSeekWidget(_OfBrowser, qt.QWidget):
 
     def _stand_in_show(self) -> None:
         browser = self.mrmlSequenceBrowserNode()
-        master = browser.GetMasterSequenceNode() if browser is not None else None
+        master: Any = browser.GetMasterSequenceNode() if browser is not None else None
         count = master.GetNumberOfDataNodes() if master is not None else 0
         self._stand_in_slider.enabled = count > 0
         was = self._stand_in_slider.blockSignals(True)

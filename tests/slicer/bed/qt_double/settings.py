@@ -13,7 +13,7 @@ def clear() -> None:
 
 
 def as_after_restart() -> None:
-    """Turns values into what an .ini file gives back: text. ``False`` comes back as the true string ``"false"``."""
+    """Turns values into what an .ini file gives back: text. ``False`` becomes the (true) string ``"false"``."""
     for store in _stores.values():
         for key, value in store.items():
             store[key] = _as_text(value)

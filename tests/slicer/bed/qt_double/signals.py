@@ -64,11 +64,11 @@ def _receiver(function: Callable[..., Any], arity: int, adopt: Callable[[Any], A
         function(*[adopt(value) for value in values[:keep]])
 
     shapes: tuple[Callable[..., Any], ...] = (
-        lambda: call(),
-        lambda a: call(a),
-        lambda a, b: call(a, b),
-        lambda a, b, c: call(a, b, c),
-        lambda a, b, c, d: call(a, b, c, d),
+        lambda: call(),  # noqa: PLW0108
+        lambda a: call(a),  # noqa: PLW0108
+        lambda a, b: call(a, b),  # noqa: PLW0108
+        lambda a, b, c: call(a, b, c),  # noqa: PLW0108
+        lambda a, b, c, d: call(a, b, c, d),  # noqa: PLW0108
     )
     return shapes[arity]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from PySide6 import QtCore, QtUiTools, QtWidgets
 
@@ -38,14 +38,14 @@ class UiLoader(QtUiTools.QUiLoader):
         self._kept.append(widget)
         return widget
 
-    def load(self, device: Any, parent: QtWidgets.QWidget | None = None) -> Any:  # type: ignore[override]
+    def load(self, device: Any, parent: QtWidgets.QWidget | None = None) -> Any:
         """The root widget of the file."""
-        root = ElementTree.fromstring(bytes(device.readAll().data()))
+        root = ET.fromstring(bytes(device.readAll().data()))
         connections = root.find("connections")
         if connections is not None:
             root.remove(connections)
         stripped = QtCore.QBuffer()
-        stripped.setData(ElementTree.tostring(root))
+        stripped.setData(ET.tostring(root))
         stripped.open(QtCore.QIODevice.OpenModeFlag.ReadOnly)
         LOADING.append(True)
         try:

@@ -6,6 +6,7 @@ ScriptedLoadableModule, parameterNodeWrapper and i18n are then used in place of 
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import sys
@@ -38,24 +39,24 @@ def _i18n() -> types.ModuleType:
 
 
 def _scripted_module() -> types.ModuleType:
-    from tests.slicer.bed.stand_ins.scripted_module import EXPORTED
-
+    exported = importlib.import_module(f"{__name__}.scripted_module").EXPORTED
     module = types.ModuleType("slicer.ScriptedLoadableModule")
-    module.__dict__.update({cls.__name__: cls for cls in EXPORTED}, __all__=[cls.__name__ for cls in EXPORTED])
+    module.__dict__.update({cls.__name__: cls for cls in exported}, __all__=[cls.__name__ for cls in exported])
     return module
 
 
 def _parameter_node_wrapper() -> types.ModuleType:
-    from tests.slicer.bed.stand_ins import annotations, gui_connectors, parameter_pack, wrapper
-
     exported = {
-        name: getattr(source, name)
+        name: getattr(importlib.import_module(f"{__name__}.{source}"), name)
         for source, names in (
-            (annotations, "Default Decimals SingleStep Validator NotNone IsInstance WithinRange Minimum Maximum"),
-            (annotations, "Choice Exclude"),
-            (gui_connectors, "GuiConnector createGuiConnector parameterNodeGuiConnector"),
-            (parameter_pack, "parameterPack isParameterPack"),
-            (wrapper, "parameterNodeWrapper isParameterNodeWrapper SlicerParameterNamePropertyName"),
+            (
+                "annotations",
+                "Default Decimals SingleStep Validator NotNone IsInstance WithinRange Minimum Maximum",
+            ),
+            ("annotations", "Choice Exclude"),
+            ("gui_connectors", "GuiConnector createGuiConnector parameterNodeGuiConnector"),
+            ("parameter_pack", "parameterPack isParameterPack"),
+            ("wrapper", "parameterNodeWrapper isParameterNodeWrapper SlicerParameterNamePropertyName"),
         )
         for name in names.split()
     }

@@ -1,6 +1,5 @@
-"""Which widget shows which type of parameter. Like Slicer's, the connectors ask for the exact class of the widget."""
+"""Which widget shows which type of parameter; the connectors ask for the widget's exact class, as Slicer's do."""
 
-# ruff: noqa: N802, N803 - names are Slicer's
 from __future__ import annotations
 
 import enum
@@ -72,10 +71,13 @@ class _Property(GuiConnector):
         setattr(self._widget, self._name, str(value) if isinstance(value, pathlib.PurePath) else value)
 
 
+_NEED_BOUNDS = ("QSlider", "ctkSliderWidget", "qMRMLSliderWidget")
+
+
 class _Number(_Property):
     """A number; the annotations set the widget's range, step and decimals."""
 
-    def __init__(self, widget: Any, datatype: Any, needs_bounds: tuple[type, ...]) -> None:
+    def __init__(self, widget: Any, datatype: Any) -> None:
         super().__init__(widget, datatype, "value", "valueChanged")
         for hint, name in ((Decimals, "decimals"), (SingleStep, "singleStep")):
             found = first(self._annotations, hint)
@@ -84,7 +86,7 @@ class _Number(_Property):
         span = first(self._annotations, WithinRange)
         lower = span or first(self._annotations, Minimum)
         upper = span or first(self._annotations, Maximum)
-        if type(widget) in needs_bounds and (lower is None or upper is None):
+        if type(widget).__name__ in _NEED_BOUNDS and (lower is None or upper is None):
             raise RuntimeError(f"{widget.objectName}: a slider needs a parameter with bounds")
         whole = self._kind is int
         widget.minimum = lower.minimum if lower else (-(2**31) if whole else float("-inf"))
@@ -173,7 +175,7 @@ def createGuiConnector(widget: Any, datatype: Any) -> GuiConnector:
     """The connector for a widget and a type; RuntimeError where there is none."""
     for own in _registered:
         if own.canRepresent(widget, datatype):  # type: ignore[attr-defined]
-            return own.create(widget, datatype)  # type: ignore[attr-defined,no-any-return]
+            return own.create(widget, datatype)  # type: ignore[attr-defined]
     made = _create(widget, datatype, split(datatype)[0])
     if made is None:
         raise RuntimeError(f"no connector from {datatype} to a {type(widget).__name__} ({widget.objectName})")
@@ -181,39 +183,39 @@ def createGuiConnector(widget: Any, datatype: Any) -> GuiConnector:
 
 
 def _create(widget: Any, datatype: Any, kind: Any) -> GuiConnector | None:
-    qt, ctk, exact = qt_module(), modules()["ctk"], type(widget)
-    sliders = (qt.QSlider, ctk.ctkSliderWidget, slicer_widgets()["qMRMLSliderWidget"])
-    simple: list[tuple[Any, tuple[type, ...], Callable[[], GuiConnector]]] = [
-        (bool, (qt.QCheckBox, ctk.ctkCheckBox), lambda: _Property(widget, datatype, "checked", "toggled")),
-        (bool, (qt.QPushButton,), lambda: _checkable(widget, datatype)),
-        (int, (qt.QSlider, qt.QSpinBox), lambda: _Number(widget, datatype, sliders)),
-        (
-            float,
-            (qt.QDoubleSpinBox, ctk.ctkSliderWidget, ctk.ctkDoubleSpinBox, ctk.ctkDoubleSlider)
-            + tuple(slicer_widgets()[name] for name in ("qMRMLSliderWidget", "qMRMLSpinBox")),
-            lambda: _Number(widget, datatype, sliders),
-        ),
-        (str, (qt.QLineEdit,), lambda: _Property(widget, datatype, "text", "textChanged")),
-        (str, (qt.QTextEdit,), lambda: _PlainText(widget, datatype)),
-    ]
-    for wanted, classes, make in simple:
-        if kind is wanted and exact in classes:
-            return make()
+    classes = {**vars(modules()["ctk"]), **slicer_widgets()}
+    name = type(widget).__name__
+    exact = classes.get(name, getattr(qt_module(), name, None)) is type(widget)
     if _node_types(kind):
-        return _Node(widget, datatype) if exact is slicer_widgets()["qMRMLNodeComboBox"] else None
-    if not isinstance(kind, type):
+        return _Node(widget, datatype) if exact and name == "qMRMLNodeComboBox" else None
+    if not exact or not isinstance(kind, type):
         return None
-    if exact in {qt.QComboBox, ctk.ctkComboBox} and (
-        kind in {int, float, str, bool} or issubclass(kind, enum.Enum)
-    ):
+    if issubclass(kind, pathlib.PurePath) and name in _PATHS:
+        return _Property(widget, datatype, *_PATHS[name])
+    if name in {"QComboBox", "ctkComboBox"} and (kind in {int, float, str, bool} or issubclass(kind, enum.Enum)):
         return _Combo(widget, datatype)
-    if issubclass(kind, pathlib.PurePath) and exact is ctk.ctkPathLineEdit:
-        return _Property(widget, datatype, "currentPath", "currentPathChanged")
-    if issubclass(kind, pathlib.PurePath) and exact is ctk.ctkDirectoryButton:
-        return _Property(widget, datatype, "directory", "directoryChanged")
-    return None
+    make = _MAKERS.get((kind, name))
+    return make(widget, datatype) if make else None
 
 
 def _checkable(widget: Any, datatype: Any) -> GuiConnector:
     widget.checkable = True
     return _Property(widget, datatype, "checked", "toggled")
+
+
+def _number(widget: Any, datatype: Any) -> GuiConnector:
+    return _Number(widget, datatype)
+
+
+_PATHS = {
+    "ctkPathLineEdit": ("currentPath", "currentPathChanged"),
+    "ctkDirectoryButton": ("directory", "directoryChanged"),
+}
+_FLOATS = "QDoubleSpinBox ctkSliderWidget ctkDoubleSpinBox ctkDoubleSlider qMRMLSliderWidget qMRMLSpinBox"
+_MAKERS: dict[tuple[Any, str], Callable[[Any, Any], GuiConnector]] = {
+    **dict.fromkeys([(bool, name) for name in ("QCheckBox", "ctkCheckBox", "QPushButton")], _checkable),
+    **dict.fromkeys([(int, name) for name in ("QSlider", "QSpinBox")], _number),
+    **dict.fromkeys([(float, name) for name in _FLOATS.split()], _number),
+    (str, "QLineEdit"): lambda widget, datatype: _Property(widget, datatype, "text", "textChanged"),
+    (str, "QTextEdit"): _PlainText,
+}

@@ -1,14 +1,13 @@
 """``parameterPack``: several parameters under one name."""
 
-# ruff: noqa: N802, N803 - names are Slicer's
+# ruff: noqa: N815 - names are Slicer's
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.slicer.bed.stand_ins.annotations import Default, NotNone, first, split
-from tests.slicer.bed.stand_ins.serializers import Serializer, serializer_for, slicer
+from tests.slicer.bed.stand_ins.serializers import KNOWN, Serializer, serializer_for, slicer
 
 
 def isParameterPack(kind: Any) -> bool:
@@ -43,36 +42,47 @@ def _process(cls: Any) -> Any:
         except (TypeError, ValueError) as error:
             raise ValueError(f"the default of {name} is not valid: {error}") from error
         setattr(cls, name, _member(name, serializer))
-
-    def make(self: Any, *values: Any, **named: Any) -> None:
-        given = dict(zip(members, values, strict=False))
-        unknown = set(named) - set(members)
-        twice = set(named) & set(given)
-        if unknown or twice or len(values) > len(members):
-            raise TypeError(f"{cls.__name__}: unknown {sorted(unknown)}, given twice {sorted(twice)}")
-        for name, (_, _, default) in members.items():
-            setattr(self, name, {**given, **named}.get(name, default.value))
-
-    own_init: Callable[..., None] | None = cls.__dict__.get("__init__")
-
-    def init(self: Any, *values: Any, **named: Any) -> None:
-        if own_init is None:
-            make(self, *values, **named)
-        else:
-            make(self)
-            own_init(self, *values, **named)
-
-    def equal(self: Any, other: object) -> bool:
-        return isinstance(other, cls) and all(getattr(self, name) == getattr(other, name) for name in members)
-
-    def text(self: Any) -> str:
-        return f"{cls.__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in members)})"
-
-    cls.__init__, cls.__eq__, cls.__repr__, cls.__hash__ = init, equal, text, None
-    cls.allParameters, cls._is_parameterPack, cls._make = members, True, make
+    cls._own_init = cls.__dict__.get("__init__")
+    for name in ("__init__", "__eq__", "__repr__"):
+        setattr(cls, name, vars(_Pack)[name])
+    cls.__hash__ = None
+    cls.allParameters, cls._is_parameterPack, cls._make = members, True, _Pack._make
     cls.getValue, cls.setValue = _get, _set
     cls.dataType = staticmethod(lambda name: data_type(cls, name))
     return cls
+
+
+class _Pack:
+    """The methods that every pack gets."""
+
+    allParameters: ClassVar[dict[str, Any]]
+    _own_init: ClassVar[Any]
+
+    def __init__(self, *values: Any, **named: Any) -> None:
+        if self._own_init is None:
+            self._make(*values, **named)
+        else:
+            self._make()
+            self._own_init(*values, **named)
+
+    def _make(self, *values: Any, **named: Any) -> None:
+        given = dict(zip(self.allParameters, values, strict=False))
+        unknown, twice = set(named) - set(self.allParameters), set(named) & set(given)
+        if unknown or twice or len(values) > len(self.allParameters):
+            raise TypeError(f"{type(self).__name__}: unknown {sorted(unknown)}, given twice {sorted(twice)}")
+        given |= named
+        for name, (_, _, default) in self.allParameters.items():
+            setattr(self, name, given.get(name, default.value))
+
+    def __eq__(self, other: object) -> bool:
+        names = self.allParameters
+        return type(self) is type(other) and all(getattr(self, name) == getattr(other, name) for name in names)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.allParameters)
+        return f"{type(self).__name__}({values})"
 
 
 def _member(name: str, serializer: Serializer) -> property:
@@ -155,3 +165,6 @@ class PackSerializer(Serializer):
     def remove(self, node: Any, name: str) -> None:
         for member, (_, serializer, _) in self._kind.allParameters.items():
             serializer.remove(node, f"{name}.{member}")
+
+
+KNOWN.append((isParameterPack, PackSerializer))

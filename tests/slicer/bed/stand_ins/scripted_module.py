@@ -1,6 +1,6 @@
 """``slicer.ScriptedLoadableModule``: the four base classes of a scripted module."""
 
-# ruff: noqa: N802, N803, N815 - names are Slicer's
+# ruff: noqa: N803, N815 - names are Slicer's
 from __future__ import annotations
 
 import importlib

@@ -6,7 +6,7 @@ import enum
 import importlib
 import pathlib
 import typing
-from collections.abc import Iterator, MutableMapping, MutableSequence
+from collections.abc import Callable, Iterator, MutableMapping, MutableSequence
 from typing import Any
 
 from tests.slicer.bed.stand_ins.annotations import IsInstance, NotNone, Validator, split
@@ -345,23 +345,29 @@ def _is_validator(annotation: Any) -> bool:
     )
 
 
-def _plain(kind: Any) -> Serializer:
-    from tests.slicer.bed.stand_ins.parameter_pack import PackSerializer, isParameterPack
+def _is_class(base: Any) -> Callable[[Any], bool]:
+    return lambda kind: isinstance(kind, type) and issubclass(kind, base)
 
-    origin, parts = typing.get_origin(kind), typing.get_args(kind)
-    containers = {list: Items, dict: Mapping}
-    if kind in _TEXTS or (isinstance(kind, type) and issubclass(kind, enum.Enum)):
-        return Text(kind)
-    if kind is type(None):
-        return NoValue()
-    if isinstance(kind, type) and issubclass(kind, slicer.vtkMRMLNode):
-        return NodeReference(kind)
-    if isParameterPack(kind):
-        return PackSerializer(kind)
-    if origin in containers:
-        return containers[origin](*[serializer_for(part) for part in parts])
-    if origin is tuple:
-        return Fixed([serializer_for(part) for part in parts])
-    if origin is typing.Union:
-        return Either([serializer_for(part) for part in parts])
-    raise TypeError(f"no serializer for {kind}")
+
+def _parts(kind: Any) -> list[Serializer]:
+    return [serializer_for(part) for part in typing.get_args(kind)]
+
+
+KNOWN: list[tuple[Callable[[Any], bool], Callable[[Any], Serializer]]] = [
+    (lambda kind: kind in _TEXTS, Text),
+    (_is_class(enum.Enum), Text),
+    (lambda kind: kind is type(None), lambda _: NoValue()),
+    (_is_class(slicer.vtkMRMLNode), NodeReference),
+    (lambda kind: typing.get_origin(kind) is list, lambda kind: Items(*_parts(kind))),
+    (lambda kind: typing.get_origin(kind) is dict, lambda kind: Mapping(*_parts(kind))),
+    (lambda kind: typing.get_origin(kind) is tuple, lambda kind: Fixed(_parts(kind))),
+    (lambda kind: typing.get_origin(kind) is typing.Union, lambda kind: Either(_parts(kind))),
+]
+"""Which types are known, and what makes their serializer."""
+
+
+def _plain(kind: Any) -> Serializer:
+    for fits, make in KNOWN:
+        if fits(kind):
+            return make(kind)
+    raise TypeError(f"no serializer for the type {kind}")

@@ -1,6 +1,6 @@
 """``parameterNodeWrapper``: typed attributes of a parameter node, connected to widgets."""
 
-# ruff: noqa: N802, N803 - names are Slicer's
+# ruff: noqa: N803, N815 - names are Slicer's
 from __future__ import annotations
 
 import importlib
