@@ -26,9 +26,9 @@ import numpy.typing as npt
 from cardiac_motion.cine import Cine
 from cardiac_motion.io import write_cine, write_labels
 from cardiac_motion.phantom import REPORT_SEEDS, PhantomOptions, PhantomStudy, make_study
+from CardiacMotionLib.client import Client
 
 from benchmarks.propagation import corrected
-from monailabel_app.client import Client
 from monailabel_app.local_server import local_server
 
 INFO_REQUESTS = 50

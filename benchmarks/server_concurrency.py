@@ -34,6 +34,7 @@ from cardiac_motion.io import read_cine
 from cardiac_motion.pipeline import propagate_cine
 from cardiac_motion.registration.base import with_options
 from cardiac_motion.registration.registry import motion_model
+from CardiacMotionLib.client import Client, InferAnswer
 
 from benchmarks.server_process import running_server
 from benchmarks.small_cines import (
@@ -45,7 +46,6 @@ from benchmarks.small_cines import (
     small_cine,
     small_labels,
 )
-from monailabel_app.client import Client, InferAnswer
 
 Labels = npt.NDArray[np.uint8]
 

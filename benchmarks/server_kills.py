@@ -27,10 +27,10 @@ import numpy.typing as npt
 import torch
 from cardiac_motion.atomic import atomic_path
 from cardiac_motion.cine import Cine
+from CardiacMotionLib.client import Client, ClientError, ServerUnreachable
 
 from benchmarks.server_process import ServerProcess, running_server, start_server
 from benchmarks.small_cines import cine_bytes, label_bytes, label_values, numbered_labels, small_cine
-from monailabel_app.client import Client, ClientError, ServerUnreachable
 
 CASE = "case-a"
 TAGS = ("final", "original")

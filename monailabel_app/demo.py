@@ -21,8 +21,8 @@ from cardiac_motion.phantom import PhantomOptions, make_study
 from cardiac_motion.phantom.write import write_study
 from cardiac_motion.progress import Progress, silent
 from cardiac_motion.registration.registry import DEFAULT_MOTION_MODEL
+from CardiacMotionLib.client import BadAnswer, Client, SavedLabel
 
-from monailabel_app.client import BadAnswer, Client, SavedLabel
 from monailabel_app.local_server import local_server
 
 DEMO_PHANTOM = PhantomOptions(ejection_fraction=0.58, motion_truth=False)

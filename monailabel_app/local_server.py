@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
 
-from monailabel_app.client.errors import ClientError, printable
-from monailabel_app.commands.serve import TOKEN_VARIABLE
+from CardiacMotionLib.client import ClientError
+from CardiacMotionLib.local_server import START_SECONDS, STOP_SECONDS, LocalServer, ServerFailed, ServerState
 
-START_SECONDS = 120.0
-"""Long: where PyTorch is read from a slow disk for the first time."""
-STOP_SECONDS = 10.0
 _LOOK_SECONDS = 0.05
-_TAIL_BYTES = 4096
-_TAIL_LINES = 5
-
-
-class ServerFailed(ClientError):
-    """The server did not start, or ended before it was asked to; the message has the end of its log."""
 
 
 @contextmanager
@@ -43,8 +32,8 @@ def local_server(
 ) -> Iterator[str]:
     """Start a server on a free port of this machine, yield its address, and end it however the block ends.
 
-    SIGTERM and the end of the terminal end the block as Ctrl-C does, where nothing else handles them: a server
-    must not outlive who started it.
+    SIGTERM and the end of the terminal end the block as Ctrl-C does, where nothing else handles them: what was
+    begun is then cleared away. The server itself ends with this process even if that is killed.
 
     Args:
         studies: folder of images and labels.
@@ -59,72 +48,33 @@ def local_server(
         ServerFailed: it did not start, or ended in the middle of the block, which then failed.
     """
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="cardiac-motion-server-")))
-        ready, log = folder / "ready.json", log or folder / "server.log"
-        arguments = ["--studies", str(studies), "--port", "0", "--ready-file", str(ready), *options]
-        if cache is not None:
-            arguments += ["--cache-folder", str(cache)]
-        environment = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
-        if token is not None:
-            # Other users may see the arguments of a process, but not its environment.
-            environment[TOKEN_VARIABLE] = token
-        stream = stack.enter_context(log.open("wb"))
-        stack.enter_context(_ended_by_signals())
-        process = subprocess.Popen(  # noqa: S603 - our own command line
-            [sys.executable, "-m", "cardiac_motion.cli", "serve", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            # Ctrl-C is for us alone: the server may have to be told to stop a job first.
-            start_new_session=True,
+        if log is None:
+            folder = stack.enter_context(TemporaryDirectory(prefix="cardiac-motion-log-"))
+            log = Path(folder) / "server.log"
+        server = LocalServer(
+            [sys.executable, "-m", "cardiac_motion.cli"],
+            studies,
+            environment=os.environ,
+            log=log,
+            token=token,
+            options=[*options, *([] if cache is None else ["--cache-folder", str(cache)])],
+            start_seconds=start_seconds,
+            stop_seconds=stop_seconds,
         )
-        stack.callback(_stop, process, stop_seconds)
-        address = _wait_until_ready(process, ready, log, start_seconds)
+        stack.enter_context(_ended_by_signals())
+        stack.callback(server.stop_and_wait)
+        server.start()
+        while (status := server.poll()).state is ServerState.STARTING:
+            time.sleep(_LOOK_SECONDS)
+        if status.state is ServerState.FAILED:
+            raise ServerFailed(status.message)
         try:
-            yield address
+            yield server.address
         except ClientError as error:
-            if process.poll() is None:
+            status = server.poll()
+            if status.state is not ServerState.FAILED:
                 raise
-            raise ServerFailed(f"{error}; {_how_it_ended(process, log)}") from error
-
-
-def _wait_until_ready(process: subprocess.Popen[bytes], ready: Path, log: Path, seconds: float) -> str:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        # In this order: it may become ready and end between two looks.
-        has_ended = process.poll() is not None
-        with suppress(FileNotFoundError):
-            return str(json.loads(ready.read_text(encoding="utf-8"))["address"])
-        if has_ended:
-            raise ServerFailed(_how_it_ended(process, log))
-        time.sleep(_LOOK_SECONDS)
-    raise ServerFailed(f"expected the server to answer within {seconds:g} s; its log ends with: {_tail(log)}")
-
-
-def _how_it_ended(process: subprocess.Popen[bytes], log: Path) -> str:
-    return f"the server ended by itself with status {process.returncode}; its log ends with: {_tail(log)}"
-
-
-def _tail(log: Path) -> str:
-    """The last lines of a log, as one."""
-    with log.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
-        lines = file.read().decode("utf-8", "replace").splitlines()
-    return printable(" | ".join(lines[-_TAIL_LINES:])) or "nothing"
-
-
-def _stop(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """End a process: ask, wait, then kill; also if Ctrl-C comes while waiting."""
-    try:
-        process.terminate()
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        pass
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+            raise ServerFailed(f"{error}; {status.message}") from error
 
 
 @contextmanager

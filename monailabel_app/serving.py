@@ -12,7 +12,7 @@ import tempfile
 import threading
 import types
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -24,6 +24,7 @@ from monailabel_app.lib.logs import configure_logs, log_event
 from monailabel_app.lib.settings import ServerSettings
 from monailabel_app.lib.web.protocol import PromptHeadProtocol
 from monailabel_app.lib.web.state import ServerState
+from monailabel_app.parent import when_parent_ends
 from monailabel_app.server import SHUTDOWN_SECONDS, create_app
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -70,6 +71,11 @@ class _Server(uvicorn.Server):
         self._state.jobs.stop()
         super().handle_exit(sig, frame)
 
+    def leave(self) -> None:
+        """End as on SIGTERM; from any thread."""
+        log_event(_logger, logging.INFO, "parent_ended")
+        self.handle_exit(signal.SIGTERM, None)
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         # uvicorn raises the signals again at the end, and the process would end by them; here it ends with 0.
@@ -81,13 +87,20 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def run_server(settings: ServerSettings, *, ready_file: Path | None = None, log_level: str = "INFO") -> None:
+def run_server(
+    settings: ServerSettings,
+    *,
+    ready_file: Path | None = None,
+    log_level: str = "INFO",
+    stop_with_parent: bool = False,
+) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Args:
         settings: of the server.
         ready_file: gets ``{"address", "pid"}`` once the server answers.
         log_level: of the log on stderr.
+        stop_with_parent: also end when the process that started this one has ended or closed our standard input.
 
     Raises:
         InputError: the folder or the address cannot be used.
@@ -115,8 +128,11 @@ def run_server(settings: ServerSettings, *, ready_file: Path | None = None, log_
         )
         address = f"http://{_written(settings.host)}:{listening.getsockname()[1]}"
         log_event(_logger, logging.INFO, "starting", address=address, threads=settings.threads)
+        server = _Server(config, state, ready_file, address)
+        watched = when_parent_ends(server.leave) if stop_with_parent else nullcontext()
         try:
-            _Server(config, state, ready_file, address).run(sockets=[listening])
+            with watched:
+                server.run(sockets=[listening])
         finally:
             # Has been done already, unless a second Ctrl-C cut it short.
             state.jobs.close(0.0)

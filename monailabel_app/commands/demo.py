@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from cardiac_motion.cli.console import answer, progress_bar
 from cardiac_motion.cli.outputs import check_output_folder, make_output_folder
 from cardiac_motion.cli.propagate import describe
 from cardiac_motion.demo import DEMO_SEED, Labels, check_truth
-from cardiac_motion.errors import InputError
+from cardiac_motion.errors import CardiacMotionError, InputError
 from cardiac_motion.evaluation import comparison_table
 from cardiac_motion.io import check_labels, read_cine, read_labels
 from cardiac_motion.motion_cache import default_cache_folder
@@ -50,7 +51,7 @@ def demo(
     start = time.perf_counter()
     own = None if cine is None else _read_own(cine, labels or [], truth)
     make_output_folder(output)
-    with ExitStack() as stack:
+    with _failures_as_ours(), ExitStack() as stack:
         report = stack.enter_context(progress_bar())
         report(0.0, "starting the server")
         client = stack.enter_context(demo_server(default_cache_folder() if cache else None))
@@ -71,6 +72,19 @@ def demo(
     lines += [f"{what}: {where}" for what, where in made.written.items()]
     lines.append(f"done in {seconds:.0f} s")
     answer({**made.summary(), "seconds": round(seconds, 2)}, "\n".join(lines), as_json=as_json)
+
+
+@contextmanager
+def _failures_as_ours() -> Iterator[None]:
+    """Errors of the client as those that the command line tells in one line."""
+    from CardiacMotionLib.client import BadCall, ClientError  # noqa: PLC0415 - as above
+
+    try:
+        yield
+    except BadCall as error:
+        raise InputError(str(error)) from error
+    except ClientError as error:
+        raise CardiacMotionError(str(error)) from error
 
 
 def _read_own(cine: Path, labels: list[str], truth: Path | None) -> tuple[Cine, dict[int, Labels], Labels | None]:

@@ -72,6 +72,8 @@ def serve(
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], typer.Option(help="Of the log on stderr.")
     ] = "INFO",
+    # For programs that start a server of their own; they hold the other end of its standard input.
+    stop_with_parent: Annotated[bool, typer.Option("--stop-with-parent", hidden=True)] = False,
 ) -> None:
     """Start the MONAI Label server on a folder of studies; Ctrl-C ends it."""
     settings = ServerSettings(
@@ -101,7 +103,7 @@ def serve(
         raise InputError(
             f"the server needs {error.name}, which is not installed; see the README's section on installing"
         ) from error
-    run_server(settings, ready_file=ready_file, log_level=log_level)
+    run_server(settings, ready_file=ready_file, log_level=log_level, stop_with_parent=stop_with_parent)
 
 
 def _studies_folder(path: Path) -> Path:

@@ -13,8 +13,8 @@ import pytest
 from cardiac_motion.cine import Cine
 from cardiac_motion.io import write_cine, write_labels
 from cardiac_motion.phantom import PhantomOptions, make_study
+from CardiacMotionLib.client import Client
 
-from monailabel_app.client import Client
 from monailabel_app.local_server import local_server
 
 # The benchmarks are no part of the installed package; they are imported from the root of the repository.

@@ -6,6 +6,7 @@ import json
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -19,8 +20,8 @@ from cardiac_motion.phantom import TEST_SEEDS, PhantomOptions
 from cardiac_motion.pipeline import propagate_cine
 from cardiac_motion.registration.base import with_options
 from cardiac_motion.registration.registry import motion_model
+from CardiacMotionLib.client import BadAnswer, Client, ServerRefused
 
-from monailabel_app.client import BadAnswer, Client, ServerRefused
 from monailabel_app.demo import phantom_demo, run_demo
 from tests.server.conftest import Study
 
@@ -133,17 +134,17 @@ def test_what_does_not_come_back_as_it_was_saved_is_an_error(
     address: str, study: Study, tmp_path: Path, spoil: str, message: str
 ) -> None:
     class Spoiled(Client):
-        def get_label(self, label_id: str, tag: str, to: Path, *, version: int | None = None) -> None:
-            super().get_label(label_id, tag, to, version=version)
+        def get_label(self, label_id: str, tag: str, to: Path, **named: Any) -> None:
+            super().get_label(label_id, tag, to, **named)
             if spoil == "labels":
                 labels = read_labels(to).labels.copy()
                 labels[2, 1, 4, 5:8] = 5
                 write_labels(to, labels, study.cine)
 
-        def label_versions(self, label_id: str) -> list[dict[str, object]]:
+        def label_versions(self, label_id: str, **named: Any) -> list[dict[str, object]]:
             if spoil == "lost":
                 return []
-            return [{**version, "verified_frames": [0, 1]} for version in super().label_versions(label_id)]
+            return [{**version, "verified_frames": [0, 1]} for version in super().label_versions(label_id, **named)]
 
     with Spoiled(address) as client, pytest.raises(BadAnswer, match=message):
         run_demo(client, tmp_path, study.cine, {0: study.labels[0]}, options=OPTIONS, image_id=f"spoiled-{spoil}")

@@ -22,8 +22,8 @@ from cardiac_motion.labels import Label
 from cardiac_motion.pipeline import Propagated, propagate_cine
 from cardiac_motion.registration.base import with_options
 from cardiac_motion.registration.registry import motion_model
+from CardiacMotionLib.client import Client, InferAnswer, ServerRefused
 
-from monailabel_app.client import Client, InferAnswer, ServerRefused
 from tests.server.conftest import QUICK, Study
 
 IMAGE = "infer.case-1"

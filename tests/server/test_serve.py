@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import requests
 from cardiac_motion.errors import InputError
+from CardiacMotionLib.client import Client, ServerRefused
 
-from monailabel_app.client import Client, ServerRefused
 from monailabel_app.commands.serve import TOKEN_VARIABLE, read_token
 from monailabel_app.local_server import local_server
 from tests.server.conftest import QUICK, Study

@@ -112,7 +112,7 @@ def test_help_does_not_wait_for_the_server_to_be_imported() -> None:
         "import sys\nfrom cardiac_motion.cli import main\n"
         "try:\n    main(['--help'])\nfinally:\n"
         "    assert 'monailabel_app.commands.serve' in sys.modules\n"
-        "    assert not {'monailabel', 'fastapi', 'uvicorn', 'monailabel_app.client'} & set(sys.modules)\n"
+        "    assert not {'monailabel', 'fastapi', 'uvicorn', 'CardiacMotionLib.client'} & set(sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

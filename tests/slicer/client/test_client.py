@@ -5,163 +5,23 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cardiac_motion.errors import Cancelled, InputError
-from requests_toolbelt import MultipartDecoder, MultipartEncoder
-
-from monailabel_app.client import (
+from CardiacMotionLib.client import (
     BadAnswer,
+    BadCall,
+    Cancelled,
     Client,
     ClientError,
     SavedLabel,
     ServerRefused,
     ServerUnreachable,
-    connection,
+    cancelling,
 )
-from monailabel_app.client import client as client_module
 
-TOKEN = "a-token-that-nobody-may-see"
-INFO = {"name": "CardiacMotion", "cardiac_motion": {"api": 1}}
-
-
-@dataclass
-class Request:
-    """What came in."""
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def parts(self) -> dict[str, tuple[str, bytes]]:
-        """Content-Disposition and content of a form's parts, by name."""
-        found = {}
-        for part in MultipartDecoder(self.body, self.headers["content-type"]).parts:
-            disposition = part.headers[b"Content-Disposition"].decode()
-            found[disposition.split('name="')[1].split('"')[0]] = (disposition, part.content)
-        return found
-
-
-@dataclass
-class Reply:
-    """What goes out; with `break_after` only so many bytes of the body."""
-
-    body: bytes = b"{}"
-    status: int = 200
-    content_type: str = "application/json"
-    headers: dict[str, str] = field(default_factory=dict)
-    break_after: int | None = None
-    wait: threading.Event | None = None
-    early: bool = False
-
-
-def as_json(value: Any, status: int = 200) -> Reply:
-    return Reply(json.dumps(value).encode(), status)
-
-
-def refusal(status: int, code: str = "a_code", message: str = "expected this, got that") -> Reply:
-    return as_json({"error": {"code": code, "message": message, "field": "image"}}, status)
-
-
-DROP = Reply(b"", status=0)
-"""The connection is closed without a word."""
-
-
-class Fake:
-    """A server that gives the replies it was told, in order, the last one for ever; it keeps what it was asked."""
-
-    def __init__(self) -> None:
-        self.requests: list[Request] = []
-        self.replies: Callable[[Request], Reply] | list[Reply] = [as_json(INFO)]
-        fake = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def handle_any(self) -> None:
-                early = isinstance(fake.replies, list) and fake.replies[0].early
-                length = int(self.headers.get("Content-Length", 0))
-                body = b"" if early else self.rfile.read(length)
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                request = Request(self.command, self.path, headers, body)
-                fake.requests.append(request)
-                self.reply(fake.next_reply(request))
-
-            def reply(self, reply: Reply) -> None:
-                if reply.wait is not None:
-                    reply.wait.wait(10)
-                self.close_connection = reply.status == 0 or reply.break_after is not None or reply.early
-                if reply.status == 0:
-                    return
-                self.send_response(reply.status)
-                self.send_header("Content-Type", reply.content_type)
-                self.send_header("Content-Length", str(len(reply.body)))
-                for name, value in reply.headers.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(reply.body[: reply.break_after])
-
-            do_GET = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815
-
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.handle_error = lambda request, address: None  # type: ignore[method-assign, assignment]
-        self.address = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-
-    def next_reply(self, request: Request) -> Reply:
-        if callable(self.replies):
-            return self.replies(request)
-        return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
-
-    @property
-    def calls(self) -> list[str]:
-        return [f"{request.method} {request.path}" for request in self.requests]
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
-    monkeypatch.setattr(connection, "PAUSES", (0.0, 0.0))
-    fake = Fake()
-    yield fake
-    fake.close()
-
-
-@pytest.fixture
-def client(fake: Fake) -> Iterator[Client]:
-    with Client(fake.address, token=TOKEN, timeout=(2, 5)) as client:
-        yield client
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "Jane Doe.seq.nrrd"
-    path.write_bytes(bytes(range(256)) * 40)
-    return path
-
-
-def infer_reply(params: Any = None, name: str = "labels.nii.gz", content: bytes = b"\x1f\x8bfile\r\n--") -> Reply:
-    body = MultipartEncoder(
-        {
-            "params": (None, json.dumps({"key_frames": [0]} if params is None else params), "application/json"),
-            "image": (name, content, "application/gzip"),
-        }
-    )
-    return Reply(body.read(), content_type=body.content_type)
-
+from tests.slicer.client.fake_server import DROP, INFO, TOKEN, Fake, Reply, as_json, infer_reply, job, refusal
 
 # Who is asked, and what they may learn
 
@@ -290,7 +150,9 @@ def test_what_may_be_asked_twice_is_asked_again(fake: Fake, client: Client, file
     assert len(fake.requests) == 3
 
 
-@pytest.mark.parametrize("reply", [DROP, Reply(b"1234", break_after=2)])
+@pytest.mark.parametrize(
+    "reply", [DROP, Reply(b"1234", content_type="multipart/form-data; boundary=b", break_after=2)]
+)
 def test_what_changes_something_is_asked_once(fake: Fake, client: Client, file: Path, reply: Reply) -> None:
     fake.replies = [reply]
     for call in (
@@ -345,9 +207,9 @@ def test_files_that_cannot_be_read_are_told_before_anything_is_sent(
         lambda: client.save_label("case", "final", missing, {}),
         lambda: client.start_job("motion", "case", {}, label=tmp_path),
     ):
-        with pytest.raises(InputError, match="cannot read"):
+        with pytest.raises(BadCall, match="cannot read"):
             call()
-    with pytest.raises(InputError, match="parameters that JSON can hold"):
+    with pytest.raises(BadCall, match="parameters that JSON can hold"):
         client.start_job("motion", "case", {"x": float("nan")})
     assert fake.requests == []
 
@@ -366,8 +228,10 @@ def test_downloads_are_whole_or_not_there(fake: Fake, client: Client, tmp_path: 
             client.get_label("case", "final", tmp_path / "new.nii.gz")
         assert {path.name: path.read_bytes()[:1] for path in tmp_path.iterdir()} == {"image.nii.gz": b"x"}
     fake.replies = [Reply(b"z")]
-    with pytest.raises(InputError, match="does not exist"):
+    fake.requests.clear()
+    with pytest.raises(BadCall, match="cannot write .*No such file"):
         client.get_image("case", tmp_path / "no" / "image.nii.gz")
+    assert fake.requests == []
 
 
 def test_labels_and_cases(fake: Fake, client: Client, file: Path, tmp_path: Path) -> None:
@@ -418,10 +282,6 @@ def test_an_infer_gives_parameters_and_a_file(fake: Fake, client: Client, file: 
     assert (request.method, request.path) == ("POST", "/infer/motion?image=case")
     assert json.loads(request.parts["params"][1]) == {"key_frames": [0]}
     assert request.parts["label"][1] == file.read_bytes()
-
-
-def job(state: str, progress: float = 0.0, error: Any = None) -> Reply:
-    return as_json({"job": "j1", "state": state, "progress": progress, "message": f"is {state}", "error": error})
 
 
 def test_a_job_runs_to_its_answer(fake: Fake, client: Client, file: Path) -> None:
@@ -490,7 +350,7 @@ def test_states_of_jobs_are_checked(fake: Fake, client: Client, change: dict[str
 
 
 def test_a_server_that_goes_away_during_a_job(fake: Fake, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(cancelling.time, "sleep", lambda seconds: None)
     fake.replies = [as_json({"job": "j1"}, 202), job("running", 0.1), DROP]
     with pytest.raises(ServerUnreachable):
         client.run_job("motion", "case", {})

@@ -4,49 +4,80 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from email.message import Message
+import weakref
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from tempfile import SpooledTemporaryFile
+from typing import Any, BinaryIO, NoReturn, TypeVar, cast
 
-from cardiac_motion.atomic import atomic_path
-from requests_toolbelt.multipart.decoder import (
-    BodyPart,
-    ImproperBodyPartContentException,
-    MultipartDecoder,
-    NonMultipartContentTypeException,
-)
-
-from monailabel_app.client.errors import BadAnswer, ServerRefused, printable
+from CardiacMotionLib.client.cancelling import Cancel, check
+from CardiacMotionLib.client.errors import BadAnswer, BadCall, ServerRefused, printable
+from CardiacMotionLib.client.files import whole_file
+from CardiacMotionLib.client.multipart import PartName, read_form
 
 T = TypeVar("T")
+MEMORY_BYTES = 50 * 2**20
+"""A file of an answer that is longer goes to a temporary one on disk."""
+
+_CHUNK_BYTES = 2**18
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _STATES = ("queued", "running", "done", "failed", "cancelled")
 
 
-@dataclass(frozen=True)
 class InferAnswer:
-    """What an infer gave.
+    """What an infer gave. The file is kept in memory, or a large one in a temporary file that nobody else sees.
+
+    Args:
+        params: numbers and names; see the server's interface.
+        stream: the file of labels, or a zip; it belongs to the answer from now on.
+        name: of that file, without a folder.
 
     Attributes:
-        params: numbers and names; see the server's interface.
-        file: the bytes of the labels, or of a zip.
-        name: of that file, without a folder.
+        params: as above.
+        name: as above.
     """
 
-    params: dict[str, Any]
-    file: bytes = field(repr=False)
-    name: str
+    def __init__(self, params: dict[str, Any], stream: BinaryIO, name: str) -> None:
+        self.params, self.name, self._stream = params, name, stream
+        # Nobody has to think of it: the file goes with the answer.
+        self._close = weakref.finalize(self, stream.close)
 
-    def save(self, to: Path) -> None:
+    def __repr__(self) -> str:
+        return f"InferAnswer({self.name!r}, {self.n_bytes} bytes)"
+
+    @property
+    def n_bytes(self) -> int:
+        """Length of the file."""
+        return self._stream.seek(0, 2)
+
+    @property
+    def stream(self) -> BinaryIO:
+        """The file from its beginning, as `zipfile.ZipFile` takes it; not to be used by two threads at once."""
+        self._stream.seek(0)
+        return self._stream
+
+    @property
+    def file(self) -> bytes:
+        """All bytes of the file, in memory."""
+        return self.stream.read()
+
+    def save(self, to: Path, *, cancelled: Cancel | None = None) -> None:
         """Write the file, whole or not at all.
 
         Raises:
-            InputError: it cannot be written there.
+            BadCall: it cannot be written there.
+            Cancelled: the caller wants no more of it.
         """
-        with atomic_path(to) as temporary:
-            temporary.write_bytes(self.file)
+        stream = self.stream
+        with whole_file(to) as file:
+            while chunk := stream.read(_CHUNK_BYTES):
+                check(cancelled)
+                file.write(chunk)
+
+    def close(self) -> None:
+        """Give the file up."""
+        self._close()
 
 
 @dataclass(frozen=True)
@@ -133,36 +164,46 @@ def parse_job(answer: Mapping[str, Any]) -> JobState:
     return JobState(entry(answer, "job", str), state, min(1.0, max(0.0, float(progress))), message, error)
 
 
-def parse_infer_answer(content: bytes, content_type: str) -> InferAnswer:
+def parse_infer_answer(pieces: Iterable[bytes], content_type: str) -> InferAnswer:
     """Parameters and file of a ``multipart/form-data`` answer.
+
+    Args:
+        pieces: of the answer, as they come.
+        content_type: of the answer.
 
     Raises:
         BadAnswer: another kind of content, one that ends early, or parts other than ``params`` and ``image``.
+        BadCall: the file is large, and the disk is full.
     """
+    parts: dict[str, tuple[BinaryIO, str]] = {}
+
+    def target(part: PartName) -> BinaryIO | None:
+        if part.name not in {"params", "image"} or part.name in parts:
+            return None
+        stream = cast(BinaryIO, SpooledTemporaryFile(MEMORY_BYTES))  # noqa: SIM115 - outlives this function
+        parts[part.name] = stream, part.filename
+        return stream
+
     try:
-        decoder = MultipartDecoder(content, content_type)
-        boundary: bytes = decoder.boundary
-    except (NonMultipartContentTypeException, ImproperBodyPartContentException, AttributeError) as error:
-        raise BadAnswer(
-            f"expected parameters and a file as multipart/form-data, got {printable(content_type) or 'no type'!r} "
-            f"with {_start_of(content)}"
-        ) from error
-    # The decoder takes content that breaks off for content that ends.
-    if not content.rstrip().endswith(b"--" + boundary + b"--"):
-        raise BadAnswer(f"expected an answer with an end, got {len(content)} bytes that break off")
-    parts = {name: (part, file) for part in decoder.parts for name, file in [_names_of(part)]}
-    if not parts.keys() >= {"params", "image"}:
-        raise BadAnswer(f"expected the parts params and image, got {', '.join(map(repr, parts)) or 'none'}")
-    part, file = parts["image"]
-    return InferAnswer(parse_object(parts["params"][0].content), part.content, _plain_name(file))
+        read_form(pieces, content_type, target)
+        return _made_of(parts)
+    except BaseException as error:
+        for opened, _ in parts.values():
+            opened.close()
+        if isinstance(error, OSError):
+            # Those of the network are no OSErrors any more.
+            raise BadCall(f"cannot keep the answer in a temporary file: {error.strerror or error}") from error
+        raise
 
 
-def _names_of(part: BodyPart) -> tuple[str, str]:
-    """Name and file name of a part; empty where it has none."""
-    message = Message()
-    message["Content-Disposition"] = part.headers.get(b"Content-Disposition", b"").decode("utf-8", "replace")
-    name = message.get_param("name", header="Content-Disposition")
-    return (name if isinstance(name, str) else ""), message.get_filename("")
+def _made_of(parts: Mapping[str, tuple[BinaryIO, str]]) -> InferAnswer:
+    if len(parts) != 2:
+        raise BadAnswer(f"expected the parts params and image, got {', '.join(parts) or 'none'}")
+    params, (stream, filename) = parts["params"][0], parts["image"]
+    params.seek(0)
+    told = parse_object(params.read())
+    params.close()
+    return InferAnswer(told, stream, _plain_name(filename))
 
 
 def _plain_name(name: str) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from cardiac_motion.errors import CardiacMotionError
-
 _LONGEST = 1000
 
 
-class ClientError(CardiacMotionError):
+class ClientError(Exception):
     """A call that did not succeed."""
+
+
+class BadCall(ClientError, ValueError):
+    """The call itself: no address, a file that cannot be read or written; the message says what was expected."""
 
 
 class ServerUnreachable(ClientError):
@@ -33,6 +35,10 @@ class ServerRefused(ClientError):
         self.status, self.code, self.message, self.field = status, code, printable(message), field
         where = code if status is None else f"{status} {code}"
         super().__init__(f"the server refused: {self.message} ({where})")
+
+
+class Cancelled(Exception):
+    """The caller wanted no more of it."""
 
 
 def printable(text: str) -> str:

@@ -1,0 +1,1 @@
+"""What the module CardiacMotion of 3D Slicer is made of."""
