@@ -17,7 +17,7 @@ from CardiacMotionLib.client.files import whole_file
 from CardiacMotionLib.client.multipart import PartName, read_form
 
 T = TypeVar("T")
-MEMORY_BYTES = 50 * 2**20
+MEMORY_BYTES = 16 * 2**20
 """A file of an answer that is longer goes to a temporary one on disk."""
 
 _CHUNK_BYTES = 2**18

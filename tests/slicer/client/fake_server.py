@@ -36,7 +36,7 @@ class Request:
 
 @dataclass
 class Reply:
-    """What goes out; with `break_after` only so many bytes of the body."""
+    """What goes out; with `break_after` only so many bytes of the body, and with `stall` half of it for long."""
 
     body: bytes = b"{}"
     status: int = 200
@@ -44,6 +44,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     break_after: int | None = None
     wait: threading.Event | None = None
+    stall: threading.Event | None = None
     early: bool = False
 
 
@@ -91,6 +92,10 @@ class Fake:
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
                 self.end_headers()
+                if reply.stall is not None:
+                    self.wfile.write(reply.body[: len(reply.body) // 2])
+                    reply.stall.wait(10)
+                    return
                 self.wfile.write(reply.body[: reply.break_after])
 
             do_GET = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815

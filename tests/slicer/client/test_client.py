@@ -229,7 +229,7 @@ def test_downloads_are_whole_or_not_there(fake: Fake, client: Client, tmp_path: 
         assert {path.name: path.read_bytes()[:1] for path in tmp_path.iterdir()} == {"image.nii.gz": b"x"}
     fake.replies = [Reply(b"z")]
     fake.requests.clear()
-    with pytest.raises(BadCall, match="cannot write .*No such file"):
+    with pytest.raises(BadCall, match=r"cannot write .*No such file"):
         client.get_image("case", tmp_path / "no" / "image.nii.gz")
     assert fake.requests == []
 
