@@ -16,7 +16,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,10 +104,12 @@ def _end(server: ServerProcess, ledger: Ledger, stack: ExitStack, number: int, *
     answers: list[Reply] = []
     waiting = threading.Thread(target=lambda: answers.append(_ask_for_long(server.address, "/infer/motion")))
     saving = threading.Thread(target=ledger.save_until_killed, args=(server.address, 0, False))
+    # The first to come computes; the other one is to wait.
+    _wait_until(server.address, job, lambda: True)
     for thread in (waiting, saving):
         thread.start()
     upload = stack.enter_context(_half_an_upload(server.address))
-    _wait_until_busy(server.address, job, ledger)
+    _wait_until(server.address, job, lambda: len(ledger.labels) > 1)
     start = time.perf_counter()
     exit_code = server.end(number, is_twice=is_twice)
     seconds = time.perf_counter() - start
@@ -141,14 +143,15 @@ def _half_an_upload(address: str) -> socket.socket:
     return connection
 
 
-def _wait_until_busy(address: str, job: str, ledger: Ledger) -> None:
+def _wait_until(address: str, job: str, is_busy: Callable[[], bool]) -> None:
+    """Wait until the job is at work, and the rest too."""
     deadline = time.monotonic() + _WAIT_SECONDS
     while time.monotonic() < deadline:
         state = request(address, "GET", f"/jobs/{job}").json()
-        if state["state"] == "running" and state["progress"] > 0 and len(ledger.labels) > 1:
+        if state["state"] == "running" and state["progress"] > 0 and is_busy():
             return
         time.sleep(0.02)
-    raise RuntimeError(f"expected a job at work and labels saved, got {state} and {len(ledger.labels)} labels")
+    raise RuntimeError(f"expected a job at work and labels saved, got {state}")
 
 
 def _wrong_files(studies: Path, ledger: Ledger) -> list[str]:

@@ -1,0 +1,108 @@
+"""The server that the module talks to: where it is, and what it offers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from CardiacMotionLib.background import Task, Tasks
+from CardiacMotionLib.client import Client, Offer
+from CardiacMotionLib.errors import InputError
+from CardiacMotionLib.signals import Signal
+
+_KEY = "connect"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a server is.
+
+    Attributes:
+        address: as ``http://127.0.0.1:8000``.
+        token: that it asks for, or None.
+        certificates: file with certificates to trust, or None for the usual ones.
+    """
+
+    address: str
+    token: str | None = None
+    certificates: Path | None = None
+
+    def __repr__(self) -> str:
+        return f"Target({self.address!r})"
+
+    def client(self) -> Client:
+        """A new client; for one thread.
+
+        Raises:
+            BadCall: the address is none.
+        """
+        return Client(self.address, token=self.token, verify=self.certificates or True)
+
+
+class ServerLink:
+    """Connects to a server, and remembers what it offers. Nothing is sent before `connect` is called.
+
+    Args:
+        tasks: runs the work.
+
+    Attributes:
+        changed: emitted with the offer, or None when there is no connection any more.
+        failed: emitted with what went wrong.
+    """
+
+    def __init__(self, tasks: Tasks) -> None:
+        self._tasks = tasks
+        self.changed: Signal[Offer | None] = Signal()
+        self.failed: Signal[BaseException] = Signal()
+        self._target: Target | None = None
+        self._offer: Offer | None = None
+
+    @property
+    def offer(self) -> Offer | None:
+        """What the server offers; None without a connection."""
+        return self._offer
+
+    @property
+    def target(self) -> Target:
+        """Where the server is.
+
+        Raises:
+            InputError: there is no connection.
+        """
+        if self._target is None or self._offer is None:
+            raise InputError("expected a connection to a server; connect first")
+        return self._target
+
+    @property
+    def is_connecting(self) -> bool:
+        """Whether the server's answer is waited for."""
+        return self._tasks.newest(_KEY) is not None
+
+    def connect(self, target: Target) -> None:
+        """Ask a server what it offers.
+
+        Raises:
+            BadCall: the address is none.
+        """
+        with target.client():
+            pass  # an address that is none is told at once
+        self.disconnect()
+
+        def work(task: Task[Offer]) -> Offer:
+            with target.client() as client:
+                return client.offer(cancelled=task.cancelled)
+
+        def done(offer: Offer) -> None:
+            self._target, self._offer = target, offer
+            self.changed.emit(offer)
+
+        self._tasks.start(_KEY, work, on_done=done, on_error=self.failed.emit)
+
+    def disconnect(self) -> None:
+        """Forget the server."""
+        task = self._tasks.newest(_KEY)
+        if task is not None:
+            task.cancel()
+        had_offer, self._target, self._offer = self._offer is not None, None, None
+        if had_offer:
+            self.changed.emit(None)
