@@ -56,7 +56,7 @@ def test_a_file_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
         boundary = b"\r\n--b\r\nContent-Disposition: form-data; name="
         parts = [boundary + b'"params"\r\n\r\n{}', boundary + b'"image"; filename="motion.zip"\r\n\r\n']
         answer = answers.parse_infer_answer(
-            iter([*parts, *pieces, b"\r\n--b--\r\n"]), "multipart/form-data; boundary=b"
+            itertools.chain(parts, pieces, [b"\r\n--b--\r\n"]), "multipart/form-data; boundary=b"
         )
         peak = tracemalloc.get_traced_memory()[1]
         assert answer.n_bytes == 64 * MB
