@@ -13,7 +13,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from tests.slicer.bed import open_bed
+from tests.slicer.bed import open_bed, why_missing
 
 if TYPE_CHECKING:
     from tests.slicer.bed.session import Bed
@@ -236,6 +236,13 @@ def test_a_bed_that_fails_cleans_up(qt_app: Any, tmp_path: Path) -> None:
     assert "qt" not in sys.modules
     with open_bed(tmp_path) as bed:
         assert bed.slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") == []
+
+
+def test_the_reason_for_a_missing_bed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "slicer", None)
+    reason = why_missing()
+    assert reason is not None
+    assert reason.startswith("slicer-core cannot be imported")
 
 
 def test_logging_stays_as_it_is(bed: Bed, caplog: pytest.LogCaptureFixture) -> None:

@@ -187,6 +187,17 @@ def test_file_dialogs_return_the_path_alone(bed: Bed) -> None:
     assert bed.dialogs.left_over == []
 
 
+def test_a_menu_and_a_loop_never_block(bed: Bed) -> None:
+    menu = bed.qt.QMenu()
+    chosen: list[str] = []
+    menu.addAction("Clear frame").triggered.connect(lambda: chosen.append("clear"))
+    bed.dialogs.answer("Clear frame")
+    menu.exec_()
+    assert chosen == ["clear"]
+    with pytest.raises(AssertionError, match="loop of its own"):
+        bed.qt.QEventLoop().exec_()
+
+
 def test_a_dialog_of_ones_own_never_blocks(bed: Bed) -> None:
     dialog = bed.qt.QDialog()
     dialog.windowTitle = "Server"

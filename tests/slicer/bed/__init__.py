@@ -5,7 +5,7 @@ Importing this package changes nothing. `open_bed` puts ``slicer``, ``qt`` and `
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,14 +13,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tests.slicer.bed.session import Bed
 
-NEEDED = ("vtk", "slicer", "PySide6")
+NEEDED = {"vtk": "vtk", "slicer": "slicer-core", "PySide6.QtUiTools": "PySide6_Essentials"}
+"""What is imported, and the package that brings it."""
 
 
 def why_missing() -> str | None:
     """The reason why the bed cannot be used here, or None."""
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    packages = {"vtk": "vtk", "slicer": "slicer-core", "PySide6": "PySide6_Essentials"}
-    return f"not installed: {', '.join(packages[name] for name in missing)}" if missing else None
+    for module, package in NEEDED.items():
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            return f"{package} cannot be imported: {error}"
+    return None
 
 
 def open_bed(folder: Path) -> AbstractContextManager[Bed]:

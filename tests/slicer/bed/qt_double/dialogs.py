@@ -118,6 +118,28 @@ class NeverBlocks:
         return int(bool(accepted))
 
 
+class Menu:
+    """Mixed into QMenu's double: the answer is the text of the entry chosen, or "" for none."""
+
+    def exec(self, *_: Any) -> Any:
+        menu: Any = self
+        entries = [action for action in menu.actions() if action.text]
+        chosen = DIALOGS.ask(Shown("menu", menu.title, ", ".join(action.text for action in entries)))
+        action = next((each for each in entries if each.text == chosen), None)
+        if chosen and action is None:
+            raise AssertionError(f"the menu has no entry {chosen!r}")
+        if action is not None:
+            action.trigger()
+        return action
+
+
+class EventLoop:
+    """Mixed into QEventLoop's double: a module that waits in a loop of its own blocks the user."""
+
+    def exec(self, *_: Any) -> int:
+        raise AssertionError("the module waits in an event loop of its own")
+
+
 def _static(icon: str, default: Any) -> Callable[..., Any]:
     def show(parent: Any, title: str, text: str, buttons: Any = default, _default: Any = None) -> Any:
         return message(title, text, buttons, icon)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -60,6 +61,18 @@ def _written_in_python(cls: type, name: str) -> bool:
         if name in each.__dict__:
             return True
     return False
+
+
+@functools.cache
+def _function_of_double(cls: type, name: str) -> types.FunctionType | None:
+    """A method that a double adds or replaces; where Qt has a static one of the name (QMenu.exec), PySide6 would
+    find its own first.
+    """
+    for each in cls.__mro__:
+        found = vars(each).get(name)
+        if each is Idioms or found is not None:
+            return found if isinstance(found, types.FunctionType) else None
+    return None
 
 
 @functools.cache
@@ -213,7 +226,8 @@ class Idioms(Manners):
         derived = _written_in_python(cls, name) or (not _is_double(cls) and name in raw("__dict__"))
         if derived and name not in signals_of(cls):
             return raw(name)
-        return _look_up(self, raw, cls, name)
+        function = _function_of_double(cls, "exec" if name == "exec_" else name)
+        return function.__get__(self) if function is not None else _look_up(self, raw, cls, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         cls: Any = type(self)

@@ -21,6 +21,8 @@ _REPLACED: dict[str, Any] = {
 }
 
 idioms.mix_into(QtWidgets.QDialog, dialogs.NeverBlocks)
+idioms.mix_into(QtWidgets.QMenu, dialogs.Menu)
+idioms.mix_into(QtCore.QEventLoop, dialogs.EventLoop)
 idioms.mix_into(QtWidgets.QMessageBox, dialogs.MessageBox)
 idioms.mix_into(QtWidgets.QFileDialog, dialogs.FileDialog)
 idioms.mix_into(QtWidgets.QInputDialog, dialogs.InputDialog)
