@@ -144,7 +144,8 @@ def test_what_does_not_come_back_as_it_was_saved_is_an_error(
         def label_versions(self, label_id: str, **named: Any) -> list[dict[str, object]]:
             if spoil == "lost":
                 return []
-            return [{**version, "verified_frames": [0, 1]} for version in super().label_versions(label_id, **named)]
+            versions = super().label_versions(label_id, **named)
+            return [{**version, "verified_frames": [0, 1]} for version in versions]
 
     with Spoiled(address) as client, pytest.raises(BadAnswer, match=message):
         run_demo(client, tmp_path, study.cine, {0: study.labels[0]}, options=OPTIONS, image_id=f"spoiled-{spoil}")
