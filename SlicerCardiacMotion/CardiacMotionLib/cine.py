@@ -29,6 +29,7 @@ from CardiacMotionLib.timing import frame_seconds, frame_times
 _INDEX_TOLERANCE = 1e-6
 """Seconds; MRML's own, a millisecond, would take two frames of a fast cine for one."""
 
+_AFFINE = "Affine"
 _WINDOW_PERCENTILES = (1.0, 99.0)
 
 
@@ -48,6 +49,8 @@ class Cine:
 
     def __init__(self, browser: Any, sequence: Any) -> None:
         self.browser, self.sequence = browser, sequence
+        if restore_slice_order(sequence):
+            sequences_logic().UpdateProxyNodesFromSequences(browser)
         name = sequence.GetName()
         frames = [sequence.GetNthDataNode(t) for t in range(sequence.GetNumberOfDataNodes())]
         if len(frames) < 2:
@@ -198,7 +201,41 @@ def _with_browser(sequence: Any, made: list[Any]) -> Cine:
     return cine
 
 
+def remember_affine(sequence: Any, affine: Affine) -> None:
+    """Keep the grid that the frames must have with the sequence, for `restore_slice_order`."""
+    scene_state.set_json(sequence, _AFFINE, affine.tolist())
+
+
+def restore_slice_order(sequence: Any) -> bool:
+    """Undo what Slicer does when it reads a NRRD file, as in a saved scene, whose axes are left-handed.
+
+    It turns the order of the slices round. The image is the same in space, but labels would no longer lie on the
+    grid of the image that the server has. Returns whether there was anything to undo.
+    """
+    kept = scene_state.get_json(sequence, _AFFINE)
+    frames = [sequence.GetNthDataNode(t) for t in range(sequence.GetNumberOfDataNodes())]
+    if kept is None or any(_unusable(frame) for frame in frames):
+        return False
+    try:
+        affine = check_affine(kept)
+    except (InputError, ValueError):
+        return False
+    restored = False
+    for frame in frames:
+        values = image_array(frame.GetImageData())
+        turned = affine.copy()
+        turned[:3, 3] += affine[:3, 2] * (len(values) - 1)
+        turned[:3, 2] = -affine[:3, 2]
+        found = volume_affine(frame)
+        if not same_grid(affine, found, values.shape) and same_grid(turned, found, values.shape):
+            frame.SetAndObserveImageData(fill_image(vtk.vtkImageData(), values[::-1]))
+            frame.SetIJKToRASMatrix(to_matrix(affine))
+            restored = True
+    return restored
+
+
 def _set_up(cine: Cine) -> None:
+    remember_affine(cine.sequence, cine.affine)
     scene_state.mark_cine(cine.browser, cine.sequence)
     if cine.proxy is None:
         sequences_logic().UpdateProxyNodesFromSequences(cine.browser)

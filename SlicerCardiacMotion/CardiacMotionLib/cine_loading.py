@@ -12,10 +12,11 @@ import vtk
 
 from CardiacMotionLib import uploads
 from CardiacMotionLib.affines import same_grid
-from CardiacMotionLib.cine import Cine, cine_of, make_cine
+from CardiacMotionLib.cine import Cine, cine_of, make_cine, remember_affine
 from CardiacMotionLib.errors import InputError
 from CardiacMotionLib.mrml import add_node, image_array, removed_on_error, sequences_logic, volume_affine
 from CardiacMotionLib.nifti import NiftiImage, read_nifti
+from CardiacMotionLib.nrrd_header import nrrd_affine
 from CardiacMotionLib.timing import frame_times
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
@@ -72,6 +73,9 @@ def _from_nrrd(path: Path) -> Cine:
         if not storage.ReadData(sequence):
             raise InputError(f"{path}: cannot be read as a sequence of volumes; is it damaged, or 3D?")
         sequence.SetAndObserveStorageNodeID(storage.GetID())
+        affine = nrrd_affine(path)
+        if affine is not None:
+            remember_affine(sequence, affine)
         cine = cine_of(sequence)
     uploads.remember_file(cine, path)
     return cine

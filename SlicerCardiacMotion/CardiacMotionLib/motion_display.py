@@ -77,7 +77,7 @@ class MotionDisplay:
 
     @property
     def proxy(self) -> Any:
-        """The vtkMRMLGridTransformNode of the current frame."""
+        """The vtkMRMLTransformNode of the current frame."""
         return self.cine.browser.GetProxyNode(self.sequence)
 
     @property
@@ -144,7 +144,9 @@ class MotionDisplay:
             grid.SetDisplacementGridData(image)
             grid.SetGridDirectionMatrix(to_matrix(directions))
             grid.SetInterpolationModeToLinear()
-            node = slicer.vtkMRMLGridTransformNode()
+            # Of the class that Slicer makes when it reads the sequence: of another, it would replace the proxy
+            # after a scene was loaded, and what rides along would stay where it is.
+            node = slicer.vtkMRMLTransformNode()
             node.SetName(self.sequence.GetName())
             # Points are moved by the transform to the parent; Slicer's files have that from the parent.
             node.SetAndObserveTransformToParent(grid)

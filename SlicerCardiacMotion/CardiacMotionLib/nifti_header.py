@@ -159,7 +159,7 @@ def orientation(header: Header) -> tuple[Affine, list[str]]:
     if unit not in _SPATIAL_UNITS_MM:
         raise InputError(f"its lengths are in the unknown unit {unit}; expected mm")
     affine[:3] *= _SPATIAL_UNITS_MM[unit]
-    return affine, notes
+    return check_affine(affine), notes
 
 
 def _qform(fields: dict[str, Any], pixdim: npt.NDArray[np.float64]) -> Affine:

@@ -79,7 +79,7 @@ class VolumePlot:
 
     def _table(self, role: Role, title: str, made: list[Any]) -> Any:
         table = self._node(role, "vtkMRMLTableNode", title, made)
-        table.SetUseColumnNameAsColumnHeader(True)
+        table.SetUseColumnTitleAsColumnHeader(True)
         table.SetLocked(True)
         return table
 

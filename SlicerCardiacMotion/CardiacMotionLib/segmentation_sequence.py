@@ -141,8 +141,9 @@ class Segmentations:
 
         Args:
             callback: not called for `set_labels`, changes of the frame, names or colours.
-            schedule: puts a call off until Slicer is idle, as a timer of no time does; several changes that one
-                edit makes then are one. Without it, the callback comes with each change.
+            schedule: puts a call off until Slicer is idle, as a timer of no time does. A stroke of the Segment
+                Editor is several changes, some of them only passing; put off, they are one edit. Without it, the
+                callback comes with each change.
         """
         self._callbacks.append(callback)
         if schedule is not None:

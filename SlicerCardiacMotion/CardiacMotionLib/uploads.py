@@ -17,6 +17,7 @@ from CardiacMotionLib.affines import Affine, same_grid
 from CardiacMotionLib.cine import Cine
 from CardiacMotionLib.errors import InputError
 from CardiacMotionLib.nifti import read_grid, write_nifti
+from CardiacMotionLib.nrrd_header import nrrd_affine
 from CardiacMotionLib.timing import are_even, frame_seconds
 
 SOURCE = "Source"
@@ -53,9 +54,10 @@ def original_file(cine: Cine) -> Path | None:
 
 
 def _is_read_alike(cine: Cine, path: Path) -> bool:
-    """Whether the server finds the same grid in it; other readers of NIfTI may have placed it otherwise."""
+    """Whether the server finds the same grid in it; Slicer's readers place some files otherwise."""
     if not path.name.lower().endswith((".nii", ".nii.gz")):
-        return True
+        stated = nrrd_affine(path)
+        return stated is not None and same_grid(cine.affine, stated, cine.shape[1:])
     try:
         shape, affine = read_grid(path)
     except InputError:
