@@ -74,6 +74,11 @@ class ServerLink:
         return self._target
 
     @property
+    def current_target(self) -> Target | None:
+        """Where the server is; None without a connection."""
+        return self._target if self._offer is not None else None
+
+    @property
     def is_connecting(self) -> bool:
         """Whether the server's answer is waited for."""
         return self._tasks.newest(_KEY) is not None

@@ -33,6 +33,7 @@ class Session:
         workspace_changed: emitted with the new workspace, or None.
         motion_params: of the motion task, as the panel has them: the model and its options.
         last_answer: parameters of the last propagation's answer.
+        is_following: whether the last propagation was asked for by `live`, not by the reader.
     """
 
     def __init__(self, start_timer: Timer, single_shot: Callable[[int, Callable[[], None]], None]) -> None:
@@ -45,6 +46,7 @@ class Session:
         self.workspace_changed: Signal[Workspace | None] = Signal()
         self.motion_params: Mapping[str, Any] = {}
         self.last_answer: Mapping[str, Any] = {}
+        self.is_following = False
         self._workspace: Workspace | None = None
         self.propagation.finished.connect(self._remember)
 
@@ -83,6 +85,7 @@ class Session:
             self.propagation.cancel()
             self.cases.cancel()
             workspace.close()
+            self.last_answer = {}
             self.workspace_changed.emit(None)
 
     def propagate(self, *, from_frame: int | None = None, targets: range | None = None) -> None:
@@ -94,6 +97,7 @@ class Session:
             InputError: no connection, no cine, or no key frame.
         """
         workspace, target = self.need_workspace(), self.link.target
+        self.is_following = False
         keys = None if from_frame is None else [from_frame]
         workspace.key_labels(keys)  # whatever is wrong with them is told before anything is sent
 
@@ -116,6 +120,7 @@ class Session:
         offer: Offer | None = self.link.offer
         if workspace is not None and offer is not None and workspace.states.key_frames:
             self.propagate()
+            self.is_following = True
 
     def _remember(self, params: Mapping[str, Any]) -> None:
         self.last_answer = params

@@ -3,7 +3,6 @@
 # ruff: noqa: N815 - names are Slicer's
 from __future__ import annotations
 
-import os
 import types
 from pathlib import Path
 from typing import Any
@@ -165,8 +164,10 @@ class Application:
     def translate(self, context: str, text: str, *_: Any) -> str:
         return text
 
-    def startupEnvironment(self) -> dict[str, str]:
-        return dict(os.environ)
+    def startupEnvironment(self) -> Any:
+        """As a QProcessEnvironment."""
+        found = QtCore.QProcessEnvironment.systemEnvironment()
+        return types.SimpleNamespace(keys=found.keys, value=found.value)
 
     def moduleDocumentationUrl(self, name: str) -> str:
         return f"{self.documentationBaseUrl}user_guide/modules/{name.lower()}.html"

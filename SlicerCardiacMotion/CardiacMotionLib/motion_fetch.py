@@ -1,0 +1,119 @@
+"""Fetches the motion of the case from the server, and puts it into the scene. Knows no Qt."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from CardiacMotionLib.background import Task, Tasks
+from CardiacMotionLib.errors import InputError
+from CardiacMotionLib.motion_display import MotionDisplay
+from CardiacMotionLib.motion_files import MotionFields, read_motion
+from CardiacMotionLib.nifti import write_nifti
+from CardiacMotionLib.propagation import TASK
+from CardiacMotionLib.server_link import ServerLink
+from CardiacMotionLib.signals import Signal
+from CardiacMotionLib.workspace import Workspace
+
+_KEY = "motion"
+_FOLDER = "motion"
+_MAX_BYTES = 2**34
+"""Of what is unpacked: more than any motion that a server makes within its limits."""
+
+
+class MotionFetch:
+    """One fetch at a time. Main thread only.
+
+    Attributes:
+        progress: emitted with fraction and message.
+        failed: emitted with what went wrong; the scene is as it was.
+    """
+
+    def __init__(self, tasks: Tasks, link: ServerLink) -> None:
+        self._tasks, self._link = tasks, link
+        self.progress: Signal[tuple[float, str]] = Signal()
+        self.failed: Signal[BaseException] = Signal()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether one is under way."""
+        return self._tasks.newest(_KEY) is not None
+
+    def cancel(self) -> None:
+        """Want no more of it."""
+        task = self._tasks.newest(_KEY)
+        if task is not None:
+            task.cancel()
+
+    def start(
+        self, workspace: Workspace, params: Mapping[str, Any], on_done: Callable[[MotionDisplay], None]
+    ) -> None:
+        """Have the server send the motion, relative to the first contoured frame.
+
+        Raises:
+            InputError: no connection, no contour, or the image is not on the server.
+        """
+        target, case, cine = self._link.target, workspace.case, workspace.cine
+        keys = workspace.key_labels()
+        if case is None:
+            raise InputError("expected the cine to be on the server; propagate first")
+        frame, labels = next(iter(keys.items()))
+        image_id, affine, shape, seconds = case.image_id, cine.affine, cine.shape, cine.frame_seconds
+        asked = {**params, "key_frames": [frame], "reference": frame, "output": "all"}
+
+        def work(task: Task[MotionFields]) -> MotionFields:
+            with target.client() as client, tempfile.TemporaryDirectory(prefix="CardiacMotion-") as name:
+                folder = Path(name)
+                drawn = np.zeros(shape, np.uint8)
+                drawn[frame] = labels
+                write_nifti(folder / "drawn.nii.gz", drawn, affine, frame_seconds=seconds)
+                answer = client.run_job(
+                    TASK,
+                    image_id,
+                    asked,
+                    label=folder / "drawn.nii.gz",
+                    progress=task.report,
+                    cancelled=task.cancelled,
+                )
+                answer.save(folder / "answer.zip")
+                unpack(folder / "answer.zip", folder / _FOLDER)
+                return read_motion(folder / _FOLDER, task.cancelled)
+
+        def done(fields: MotionFields) -> None:
+            if workspace.is_alive:
+                on_done(MotionDisplay.of(workspace.cine, fields))
+
+        self._tasks.start(
+            _KEY,
+            work,
+            on_progress=lambda fraction, message: self.progress.emit((fraction, message)),
+            on_done=done,
+            on_error=self.failed.emit,
+        )
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack the files of ``motion/``, and nothing else.
+
+    Raises:
+        InputError: it is no such archive, or too large.
+    """
+    folder.mkdir()
+    try:
+        with zipfile.ZipFile(archive) as file:
+            entries = [each for each in file.infolist() if PurePosixPath(each.filename).parts[:1] == (_FOLDER,)]
+            if sum(each.file_size for each in entries) > _MAX_BYTES:
+                raise InputError("the motion that the server sent is larger than any motion can be")
+            for each in entries:
+                parts = PurePosixPath(each.filename).parts
+                if len(parts) == 2 and not each.is_dir() and "\\" not in parts[1] and parts[1] != "..":
+                    with file.open(each) as source, (folder / parts[1]).open("wb") as to:
+                        while chunk := source.read(2**20):
+                            to.write(chunk)
+    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+        raise InputError(f"expected a zip with the motion from the server: {error}") from error

@@ -1,0 +1,99 @@
+"""How a cine comes to be worked on: from a file, from the server, from the scene. Knows no Qt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from CardiacMotionLib import scene_state
+from CardiacMotionLib.background import Task
+from CardiacMotionLib.cases import Downloaded
+from CardiacMotionLib.cine import Cine
+from CardiacMotionLib.cine_loading import NIFTI_SUFFIXES, cine_from_file, cine_from_nifti, cine_from_node
+from CardiacMotionLib.nifti import NiftiImage, read_nifti
+from CardiacMotionLib.session import Session
+from CardiacMotionLib.signals import Signal
+from CardiacMotionLib.workspace import CaseOnServer
+
+_KEY = "open"
+
+
+class Opening:
+    """Opens cines for a session. Main thread only.
+
+    Attributes:
+        failed: emitted with what went wrong; the scene is as it was.
+        nothing_left: emitted when every case of the server has a label.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.failed: Signal[BaseException] = Signal()
+        self.nothing_left: Signal[None] = Signal()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a file is being read."""
+        return self._session.tasks.newest(_KEY) is not None
+
+    def cancel(self) -> None:
+        """Want no more of what is under way."""
+        task = self._session.tasks.newest(_KEY)
+        if task is not None:
+            task.cancel()
+
+    def node(self, node: object) -> None:
+        """Work on what is in the scene: a browser, sequence, proxy or MultiVolume.
+
+        Raises:
+            InputError: it is no cine.
+        """
+        self._session.open(cine_from_node(node))
+
+    def file(self, path: Path, case: CaseOnServer | None = None) -> None:
+        """Load a file, and work on it.
+
+        Args:
+            path: of the file.
+            case: the image on the server that it is, if it came from there.
+
+        Raises:
+            InputError: it is no cine, of a file that is read at once; of others, `failed` tells.
+        """
+        if not path.name.lower().endswith(NIFTI_SUFFIXES):
+            self._open(cine_from_file(path), case)
+            return
+
+        def work(_task: Task[NiftiImage]) -> NiftiImage:
+            return read_nifti(path)
+
+        self._session.tasks.start(
+            _KEY,
+            work,
+            on_done=lambda image: self._open(cine_from_nifti(path, image), case),
+            on_error=self.failed.emit,
+        )
+
+    def next_case(self, strategy: str, folder: Path) -> None:
+        """Fetch the next case of the server, and work on it.
+
+        One that is in the scene already is gone on with.
+
+        Raises:
+            InputError: there is no connection.
+        """
+        self._session.cases.next_case(strategy, folder, self._downloaded)
+
+    def _downloaded(self, found: Downloaded | None) -> None:
+        if found is None:
+            self.nothing_left.emit(None)
+            return
+        for browser in scene_state.cine_browsers():
+            if scene_state.get_json(browser, "Case") == vars(found.case):
+                self._session.open(Cine.find(browser))
+                return
+        self.file(found.path, found.case)
+
+    def _open(self, cine: Cine, case: CaseOnServer | None) -> None:
+        workspace = self._session.open(cine)
+        if case is not None:
+            workspace.case = case

@@ -1,0 +1,304 @@
+"""The panel: its sections, one below the other, and the line below one of them for messages and progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import slicer
+import vtk
+
+from CardiacMotionLib import scene_state
+from CardiacMotionLib.background import Timer
+from CardiacMotionLib.cine import Cine
+from CardiacMotionLib.local_runner import LocalRunner
+from CardiacMotionLib.measures import Measures
+from CardiacMotionLib.messages import sentence
+from CardiacMotionLib.motion_fetch import MotionFetch
+from CardiacMotionLib.opening import Opening
+from CardiacMotionLib.parameters import start_with
+from CardiacMotionLib.sections.case import CaseSection
+from CardiacMotionLib.sections.contour import ContourSection
+from CardiacMotionLib.sections.learn import LearnSection
+from CardiacMotionLib.sections.local import LocalBox
+from CardiacMotionLib.sections.look import LookSection
+from CardiacMotionLib.sections.propagate import PropagateSection
+from CardiacMotionLib.sections.section import Section
+from CardiacMotionLib.session import Session
+from CardiacMotionLib.workspace import Workspace
+
+_ERROR_STYLE = "QLabel { color: #b00020; font-weight: bold; }"
+
+
+class Panel:
+    """Main thread only.
+
+    Args:
+        widget: of `CardiacMotion.ui`.
+        resource: gives the path of a file of the module's resources.
+        session: what the module is doing.
+        parameters: gives the scene's `Parameters`, wrapped by Slicer.
+        start_timer: see `background.Timer`.
+        single_shot: calls something after so many milliseconds on the main thread.
+
+    Attributes:
+        ui: named widgets of the frame.
+        sections: from top to bottom.
+    """
+
+    def __init__(
+        self,
+        widget: Any,
+        resource: Callable[[str], str],
+        session: Session,
+        parameters: Callable[[], Any],
+        start_timer: Timer,
+        single_shot: Callable[[int, Callable[[], None]], None],
+    ) -> None:
+        self.resource, self.session = resource, session
+        self.measures: Measures | None = None
+        self.ui: Any = slicer.util.childWidgetVariables(widget)
+        self._layout = widget.layout()
+        self._get_parameters, self._single_shot = parameters, single_shot
+        self.parameters: Any = parameters()
+        self._connected: list[int] = []
+        self._observed: tuple[Any, int] | None = None
+        self._frame = -1
+        self._is_waiting = self._is_closed = False
+        self._owner: Section | None = None
+        self._cancel: Callable[[], None] = lambda: None
+        self.opening = Opening(session)
+        self.fetch = MotionFetch(session.tasks, session.link)
+        self.runner = LocalRunner(start_timer)
+        self.case = CaseSection(self, self.opening)
+        self.local = LocalBox(self.case, self.runner, self.case.connect_to)
+        self.contour, self.propagate = ContourSection(self), PropagateSection(self)
+        self.look, self.learn = LookSection(self, self.fetch), LearnSection(self)
+        self.sections: list[Section] = [self.case, self.contour, self.propagate, self.look, self.learn]
+        for index, section in enumerate(self.sections):
+            self._layout.insertWidget(index, section.widget)
+        self.ui.statusFrame.hide()
+        self.ui.dismissButton.connect("clicked()", lambda: self.say("", self._owner or self.case))
+        self.ui.cancelButton.connect("clicked()", self._cancel_clicked)
+        self._disconnect = self._listen()
+        self._parameter_observer: tuple[Any, int] | None = None
+        self._bind_parameters()
+        self.update()
+
+    def say(self, text: str, section: Section, *, is_error: bool = False) -> None:
+        """See `sections.section.Panel`."""
+        self._move_below(section)
+        label = self.ui.messageLabel
+        label.text, label.styleSheet = text, _ERROR_STYLE if is_error else ""
+        self._show_status()
+
+    def show_progress(self, section: Section, cancel: Callable[[], None]) -> None:
+        """See `sections.section.Panel`."""
+        self.say("", section)
+        self._cancel = cancel
+        self._set_progress((0.0, ""))
+
+    @contextmanager
+    def telling(self, section: Section) -> Iterator[None]:
+        """See `sections.section.Panel`."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is, the reader is told
+            self.say(sentence(error), section, is_error=True)
+
+    def update_soon(self) -> None:
+        """See `sections.section.Panel`."""
+        if not self._is_waiting and not self._is_closed:
+            self._is_waiting = True
+            self._single_shot(0, self._update_now)
+
+    def update(self) -> None:
+        """Show how things stand."""
+        if self._is_closed:
+            return
+        for section in self.sections:
+            section.widget.setVisible(section.is_wanted())
+            section.update()
+        self.local.update()
+        self._show_status()
+
+    def enter(self) -> None:
+        """The module is looked at now."""
+        for section in self.sections:
+            section.enter()
+        self.update()
+
+    def leave(self) -> None:
+        """The module is not looked at any more."""
+        for section in self.sections:
+            section.leave()
+
+    def scene_closes(self) -> None:
+        """Let go of the scene's nodes while they are there; what is under way is cancelled."""
+        self.session.live.is_on = False
+        self.fetch.cancel()
+        self.opening.cancel()
+        self.session.cases.cancel()
+        self._unbind_parameters()
+        self.session.close_case()
+        self.contour.update()
+
+    def scene_closed(self) -> None:
+        """Begin anew in the empty scene."""
+        self._bind_parameters()
+        self.ui.messageLabel.text = ""
+        self.update_soon()
+
+    def scene_loaded(self) -> None:
+        """Go on with the cine that came with the scene."""
+        self._bind_parameters()
+        browser, workspace = self.parameters.browser, self.session.workspace
+        is_open = workspace is not None and workspace.cine.browser is browser
+        if browser is not None and not is_open and scene_state.is_cine(browser):
+            with self.telling(self.case):
+                self.session.open(Cine.find(browser))
+        self.update_soon()
+
+    def close(self) -> None:
+        """The panel goes away, and with it the server on this machine."""
+        self._is_closed = True
+        for disconnect in self._disconnect:
+            disconnect()
+        self._watch(None)
+        self._unbind_parameters()
+        for section in self.sections:
+            section.close()
+        self.local.close()
+        if self.measures is not None:
+            self.measures.close()
+
+    def _listen(self) -> list[Callable[[], None]]:
+        session = self.session
+
+        def fail(error: BaseException) -> None:
+            self.say(sentence(error), self._owner or self.case, is_error=True)
+            self.update_soon()
+
+        def fail_propagation(error: BaseException) -> None:
+            self._owner = self.propagate
+            fail(error)
+
+        return [
+            session.workspace_changed.connect(self._workspace_changed),
+            session.link.changed.connect(lambda _: self.update_soon()),
+            session.propagation.finished.connect(lambda _: self.update_soon()),
+            session.propagation.progress.connect(self._set_progress),
+            session.cases.progress.connect(self._set_progress),
+            self.fetch.progress.connect(self._set_progress),
+            session.propagation.failed.connect(fail_propagation),
+            *(each.failed.connect(fail) for each in (session.link, session.cases, self.fetch, self.opening)),
+            self.opening.nothing_left.connect(self._nothing_left),
+        ]
+
+    def _nothing_left(self, _: None) -> None:
+        self.say("Every case on the server has labels.", self.case)
+        self.update_soon()
+
+    def _workspace_changed(self, workspace: Workspace | None) -> None:
+        if self.measures is not None:
+            self.measures.close()
+            self.measures = None
+        self._watch(workspace)
+        if workspace is not None:
+            start_with(self.parameters, workspace.cine.browser, workspace.cine.n_frames)
+            workspace.states_changed.connect(lambda _: self.update_soon())
+            workspace.labels_changed.connect(lambda _: self.update_soon())
+            self.measures = Measures(workspace, self._single_shot)
+            self.measures.set_frames(self.parameters.endDiastole, self.parameters.endSystole)
+            self.measures.changed.connect(lambda _: self.update_soon())
+            slicer.util.setSliceViewerLayers(background=workspace.cine.proxy, fit=True)
+        self.update_soon()
+
+    def _watch(self, workspace: Workspace | None) -> None:
+        """Follow the frame that is shown."""
+        if self._observed is not None:
+            browser, tag = self._observed
+            browser.RemoveObserver(tag)
+            self._observed = None
+        if workspace is not None:
+            browser = workspace.cine.browser
+            self._frame = workspace.cine.frame
+            self._observed = browser, browser.AddObserver(vtk.vtkCommand.ModifiedEvent, self._browser_changed)
+
+    def _browser_changed(self, browser: Any, _event: str) -> None:
+        frame = browser.GetSelectedItemNumber()
+        if frame == self._frame or frame < 0 or not self.session.workspace:
+            return
+        self._frame = frame
+        if self.measures is not None:
+            self.measures.show_frame(frame)
+        self.update_soon()
+
+    def _bind_parameters(self) -> None:
+        """Take the scene's parameter node, and connect the widgets that show a parameter."""
+        self._unbind_parameters()
+        self.parameters = self._get_parameters()
+        self._connected = [self.parameters.connectGui(section.ui) for section in self.sections]
+        node = self.parameters.parameterNode
+        self._parameter_observer = node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._parameters_changed)
+
+    def _unbind_parameters(self) -> None:
+        for tag in self._connected:
+            self.parameters.disconnectGui(tag)
+        self._connected = []
+        if self._parameter_observer is not None:
+            node, tag = self._parameter_observer
+            node.RemoveObserver(tag)
+            self._parameter_observer = None
+
+    def _parameters_changed(self, _node: Any, _event: str) -> None:
+        if self.measures is not None:
+            self.measures.set_frames(self.parameters.endDiastole, self.parameters.endSystole)
+        self.update_soon()
+
+    def _update_now(self) -> None:
+        self._is_waiting = False
+        self.update()
+
+    @property
+    def _is_working(self) -> bool:
+        session = self.session
+        return (
+            session.link.is_connecting
+            or session.cases.is_busy
+            or self.opening.is_busy
+            or self.fetch.is_busy
+            or session.propagation.is_running
+        )
+
+    def _move_below(self, section: Section) -> None:
+        if self._owner is not section:
+            self._owner = section
+            self._layout.removeWidget(self.ui.statusFrame)
+            self._layout.insertWidget(self._layout.indexOf(section.widget) + 1, self.ui.statusFrame)
+
+    def _set_progress(self, progress: tuple[float, str]) -> None:
+        fraction, message = progress
+        bar = self.ui.progressBar
+        bar.value = round(1000 * min(max(fraction, 0.0), 1.0))
+        bar.format = f"{message} %p%".strip()
+        self._show_status()
+
+    def _show_status(self) -> None:
+        """The bar only for what was asked for: one that comes and goes with every edit would only unsettle."""
+        working = self._is_working and not self._is_only_live
+        for each in (self.ui.progressBar, self.ui.cancelButton):
+            each.setVisible(working)
+        said = bool(self.ui.messageLabel.text)
+        for each in (self.ui.messageLabel, self.ui.dismissButton):
+            each.setVisible(said)
+        self.ui.statusFrame.setVisible(said or working)
+
+    @property
+    def _is_only_live(self) -> bool:
+        return self.session.propagation.is_running and self.session.is_following
+
+    def _cancel_clicked(self) -> None:
+        self._cancel()
+        self.update_soon()

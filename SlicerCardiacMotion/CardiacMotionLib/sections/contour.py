@@ -1,0 +1,114 @@
+"""Contour: the frames, the Segment Editor, end-diastole and end-systole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+
+from CardiacMotionLib.sections.section import Hints, Panel, Section
+from CardiacMotionLib.structures import VENTRICLES
+from CardiacMotionLib.workspace import Workspace
+
+_EDITOR = "CardiacMotion"
+_FIRST_SEGMENT = "LV"
+_UNDO_STATES = 10
+
+
+class ContourSection(Section):
+    """Draws on the frame that is shown."""
+
+    UI = "Contour"
+
+    def __init__(self, panel: Panel) -> None:
+        super().__init__(panel)
+        self._hints = Hints()
+        self._shown: Workspace | None = None
+        editor = self.ui.editor
+        editor.maximumNumberOfUndoStates = _UNDO_STATES
+        # Which nodes are edited is known here; a choice would only lead to wrong ones.
+        editor.segmentationNodeSelectorVisible = False
+        editor.sourceVolumeNodeSelectorVisible = False
+        editor.switchToSegmentationsButtonVisible = False
+        self.on_click(self.ui.edButton, lambda: self._set("endDiastole"))
+        self.on_click(self.ui.esButton, lambda: self._set("endSystole"))
+        self.on_click(self.ui.findButton, self._find)
+
+    def is_wanted(self) -> bool:
+        """When it can do something; see `Section`."""
+        return self.workspace is not None
+
+    def update(self) -> None:
+        """Show how things stand."""
+        workspace = self.workspace
+        if workspace is not self._shown:
+            self._show(workspace)
+        if workspace is None:
+            return
+        function = self.panel.measures.function if self.panel.measures else None
+        parameters, ui = self.panel.parameters, self.ui
+        ui.edLabel.text = _phase(parameters.endDiastole, function.ed if function else None)
+        ui.esLabel.text = _phase(parameters.endSystole, function.es if function else None)
+        is_set = parameters.endDiastole is not None or parameters.endSystole is not None
+        self._hints.allow(
+            ui.findButton, (is_set, "They follow the volumes already, once all frames have contours")
+        )
+
+    def enter(self) -> None:
+        """Listen to views and keys."""
+        if self._shown is not None:
+            self.ui.editor.setupViewObservations()
+            self.ui.editor.installKeyboardShortcuts()
+
+    def leave(self) -> None:
+        """Listen to them no more."""
+        if self._shown is not None:
+            self.ui.editor.setActiveEffectByName("")
+        self.ui.editor.uninstallKeyboardShortcuts()
+        self.ui.editor.removeViewObservations()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._show(None)
+
+    def _show(self, workspace: Workspace | None) -> None:
+        self.leave()
+        self._shown = workspace
+        editor = self.ui.editor
+        browser = workspace.cine.browser if workspace else None
+        self.ui.playWidget.setMRMLSequenceBrowserNode(browser)
+        self.ui.seekWidget.setMRMLSequenceBrowserNode(browser)
+        if workspace is None:
+            if editor.mrmlSegmentEditorNode() is not None:
+                editor.setSegmentationNode(None)
+                editor.setMRMLSegmentEditorNode(None)
+            return
+        editor.setMRMLSegmentEditorNode(_editor_node())
+        editor.setSegmentationNode(workspace.segmentations.proxy)
+        editor.setSourceVolumeNode(workspace.cine.proxy)
+        names = workspace.segmentations.names
+        editor.setCurrentSegmentID(_FIRST_SEGMENT if _FIRST_SEGMENT in names else next(iter(names), VENTRICLES[0]))
+        self.enter()
+
+    def _set(self, name: str) -> None:
+        setattr(self.panel.parameters, name, self.session.need_workspace().cine.frame)
+
+    def _find(self) -> None:
+        self.panel.parameters.endDiastole = self.panel.parameters.endSystole = None
+
+
+def _editor_node() -> Any:
+    """The node that keeps the editor's state, one for the module."""
+    scene = slicer.mrmlScene
+    node = scene.GetSingletonNode(_EDITOR, "vtkMRMLSegmentEditorNode")
+    if node is None:
+        node = slicer.vtkMRMLSegmentEditorNode()
+        node.SetSingletonTag(_EDITOR)
+        node = scene.AddNode(node)
+    return node
+
+
+def _phase(set_frame: int | None, found: int | None) -> str:
+    if set_frame is not None:
+        return f"frame {set_frame}, set by you"
+    return "not known yet" if found is None else f"frame {found}, found"

@@ -1,0 +1,87 @@
+"""Learn: frames marked verified, labels sent back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from CardiacMotionLib.cases import image_id_of
+from CardiacMotionLib.client import SavedLabel
+from CardiacMotionLib.frame_states import FrameState
+from CardiacMotionLib.sections.section import Hints, Panel, Section
+from CardiacMotionLib.workspace import Workspace
+
+
+class LearnSection(Section):
+    """Sends the labels of all frames, with those that were verified."""
+
+    UI = "Learn"
+
+    def __init__(self, panel: Panel) -> None:
+        super().__init__(panel)
+        self._hints = Hints()
+        self._saved: tuple[Workspace, str] | None = None
+        self.ui.verifiedBox.connect("clicked()", self._verify)
+        self.on_click(self.ui.submitButton, self._submit)
+
+    def is_wanted(self) -> bool:
+        """When it can do something; see `Section`."""
+        return self.workspace is not None and self.offer is not None
+
+    def update(self) -> None:
+        """Show how things stand."""
+        ui, workspace = self.ui, self.workspace
+        if workspace is None:
+            self._saved = None
+            return
+        states, frame = workspace.states, workspace.cine.frame
+        ui.verifiedBox.text = f"This frame is verified (frame {frame})"
+        self._hints.allow(
+            ui.verifiedBox, (states.state(frame) is not FrameState.EMPTY, f"Frame {frame} has no contours")
+        )
+        ui.verifiedBox.checked = frame in states.verified
+        ui.verifiedLabel.text = f"{len(states.verified)} of {states.count} frames verified."
+        self._hints.allow(
+            ui.submitButton,
+            (self.offer, "Connect to a server first"),
+            (states.states, "No frame has contours yet"),
+            (not self.session.propagation.is_running, "Contours are being carried; wait, or cancel that"),
+            (not self.session.cases.is_busy, "A case is being sent or fetched; wait, or cancel it"),
+        )
+        is_of_this_case = self._saved is not None and self._saved[0] is workspace
+        ui.savedLabel.text = self._saved[1] if self._saved and is_of_this_case else ""
+        ui.savedLabel.setVisible(is_of_this_case)
+
+    def _verify(self) -> None:
+        workspace = self.workspace
+        if workspace is not None:
+            with self.panel.telling(self):
+                workspace.set_verified(workspace.cine.frame, self.ui.verifiedBox.checked)
+        self.panel.update_soon()
+
+    def _submit(self) -> None:
+        workspace, target = self.session.need_workspace(), self.session.link.target
+        note, model = self.panel.parameters.note.strip(), self._model()
+
+        def send(_case: object = None) -> None:
+            self.session.cases.submit(
+                workspace, lambda saved: self._show(workspace, saved), model=model, note=note
+            )
+
+        self.panel.show_progress(self, self.session.cases.cancel)
+        if workspace.case is None or workspace.case.address != target.address:
+            self.session.cases.upload(workspace, image_id_of(workspace.cine.name), send)
+        else:
+            send()
+
+    def _model(self) -> Mapping[str, Any] | None:
+        """Name and version of what carried the labels, as the last answer has it."""
+        model = self.session.last_answer.get("model")
+        return model if isinstance(model, Mapping) else None
+
+    def _show(self, workspace: Workspace, saved: SavedLabel) -> None:
+        verified = len(workspace.states.verified)
+        frames = "frame" if verified == 1 else "frames"
+        text = f"Saved on the server: {saved.label}, version {saved.version}, {verified} {frames} verified."
+        self._saved = (workspace, text)
+        self.panel.update_soon()

@@ -1,0 +1,124 @@
+"""Look: volume curves, measures, surfaces and the motion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+
+from CardiacMotionLib.cases import image_id_of
+from CardiacMotionLib.motion_display import Look, MotionDisplay
+from CardiacMotionLib.motion_fetch import MotionFetch
+from CardiacMotionLib.propagation import TASK
+from CardiacMotionLib.sections.section import Hints, Panel, Section, fill_combo
+
+_LOOKS = {Look.HIDDEN.value: "Hidden", Look.ARROWS.value: "Arrows", Look.GRID.value: "Grid"}
+
+
+class LookSection(Section):
+    """Shows what the contours and the motion say."""
+
+    UI = "Look"
+
+    def __init__(self, panel: Panel, fetch: MotionFetch) -> None:
+        super().__init__(panel)
+        self._hints, self._fetch = Hints(), fetch
+        ui = self.ui
+        self.on_click(ui.curvesButton, self._show_curves)
+        self.on_click(ui.motionButton, self._get_motion)
+        ui.surfacesBox.connect("clicked()", self._show_surfaces)
+        ui.motionCombo.connect("activated(int)", self._choose_look)
+        ui.carryBox.connect("clicked()", self._carry)
+        ui.carrySelector.connect("currentNodeChanged(vtkMRMLNode*)", self._selected)
+
+    def is_wanted(self) -> bool:
+        """When it can do something; see `Section`."""
+        return self.workspace is not None
+
+    def update(self) -> None:
+        """Show how things stand."""
+        ui, workspace, measures = self.ui, self.workspace, self.panel.measures
+        table = measures.plot.metrics if measures else None
+        if ui.measuresTable.mrmlTableNode() is not table:
+            ui.measuresTable.setMRMLTableNode(table)
+        if workspace is None or measures is None:
+            return
+        ui.measuresTable.setVisible(measures.function is not None)
+        ui.measuresLabel.text = (
+            "" if measures.function else "Volumes are shown once all frames have contours of the LV or the RV."
+        )
+        ui.measuresLabel.setVisible(measures.function is None)
+        self._hints.allow(ui.curvesButton, (workspace.states.states, "Draw contours first"))
+        ui.surfacesBox.checked = workspace.segmentations.is_3d
+        motion = MotionDisplay.find(workspace.cine)
+        fill_combo(ui.motionCombo, _LOOKS, motion.look.value if motion else Look.HIDDEN.value)
+        self._hints.allow(ui.motionCombo, (motion, "Get the motion first"))
+        self._hints.allow(
+            ui.motionButton,
+            (self.offer is not None and TASK in self.offer.tasks, "Connect to a server that offers motion first"),
+            (workspace.states.key_frames, "Draw contours on a frame first; the motion is shown relative to it"),
+            (not self._fetch.is_busy, "It is being fetched"),
+            (not self.session.cases.is_busy, "A case is being sent or fetched; wait, or cancel it"),
+        )
+        node = ui.carrySelector.currentNode()
+        self._hints.allow(ui.carryBox, (motion, "Get the motion first"), (node is not None, "Choose a node first"))
+        ui.carryBox.checked = bool(motion and node is not None and motion.carries(node))
+        if motion is not None:
+            ui.carryLabel.toolTip = f"It must show the heart at frame {motion.reference}"
+
+    def _show_curves(self) -> None:
+        measures = self.panel.measures
+        if measures is not None:
+            layout = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpPlotView
+            slicer.app.layoutManager().setLayout(layout)
+            slicer.modules.plots.logic().ShowChartInLayout(measures.plot.chart)
+
+    def _show_surfaces(self) -> None:
+        workspace = self.workspace
+        if workspace is not None:
+            with self.panel.telling(self):
+                workspace.segmentations.show_3d(self.ui.surfacesBox.checked)
+        self.panel.update_soon()
+
+    def _get_motion(self) -> None:
+        workspace, target = self.session.need_workspace(), self.session.link.target
+
+        def start(_case: object = None) -> None:
+            self._fetch.start(workspace, self.session.motion_params, self._show_motion)
+
+        self.panel.show_progress(self, self._cancel)
+        if workspace.case is None or workspace.case.address != target.address:
+            self.session.cases.upload(workspace, image_id_of(workspace.cine.name), start)
+        else:
+            start()
+
+    def _show_motion(self, motion: MotionDisplay) -> None:
+        if motion.look is Look.HIDDEN:
+            motion.show(Look.ARROWS)
+        self.panel.update_soon()
+
+    def _cancel(self) -> None:
+        self._fetch.cancel()
+        self.session.cases.cancel()
+
+    def _choose_look(self, index: int) -> None:
+        motion = self._motion()
+        if motion is not None:
+            motion.show(Look(self.ui.motionCombo.itemData(index)))
+
+    def _carry(self) -> None:
+        motion, node = self._motion(), self.ui.carrySelector.currentNode()
+        if motion is not None and node is not None:
+            with self.panel.telling(self):
+                if self.ui.carryBox.checked:
+                    motion.carry(node)
+                else:
+                    motion.release(node)
+        self.panel.update_soon()
+
+    def _selected(self, _node: Any) -> None:
+        self.panel.update_soon()
+
+    def _motion(self) -> MotionDisplay | None:
+        workspace = self.workspace
+        return None if workspace is None else MotionDisplay.find(workspace.cine)

@@ -1,0 +1,150 @@
+"""Propagate: contours carried to the other frames, once or after every edit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from CardiacMotionLib.errors import InputError
+from CardiacMotionLib.frame_strip import LEGEND, FrameStrip
+from CardiacMotionLib.propagation import TASK
+from CardiacMotionLib.sections.section import Hints, Panel, Section, fill_combo
+
+_BUSY = "A case is being sent or fetched; wait, or cancel it"
+
+
+class PropagateSection(Section):
+    """Carries contours; undoes that; releases key frames."""
+
+    UI = "Propagate"
+
+    def __init__(self, panel: Panel) -> None:
+        super().__init__(panel)
+        self._hints = Hints()
+        self.strip = FrameStrip(self._go)
+        self.ui.stripHolder.layout().addWidget(self.strip.widget)
+        self.ui.legendLabel.text = LEGEND
+        self.on_click(self.ui.propagateButton, self._propagate)
+        self.on_click(self.ui.undoButton, self._undo)
+        self.on_click(self.ui.releaseButton, self._release)
+        self.ui.modelCombo.connect("activated(int)", self._choose_model)
+        self.ui.liveBox.connect("clicked()", self._live_clicked)
+        self._percent = 0
+        session = self.session
+        self._disconnects = [
+            session.propagation.finished.connect(self._finished),
+            session.propagation.progress.connect(self._progress),
+        ]
+
+    def is_wanted(self) -> bool:
+        """When it can do something; see `Section`."""
+        return self.workspace is not None and self.offer is not None and TASK in self.offer.tasks
+
+    def update(self) -> None:
+        """Show how things stand."""
+        parameters, ui, session = self.panel.parameters, self.ui, self.session
+        models = self.offer.models_of("motion") if self.offer else ()
+        named = {model.name: f"{model.name} {model.version or ''}".strip() for model in models}
+        model = fill_combo(ui.modelCombo, named, parameters.motionModel)
+        session.motion_params = {"model": model} if model else {}
+        session.live.is_on = parameters.live and self.is_wanted()
+        workspace = self.workspace
+        if workspace is None:
+            return
+        states, frame, last = workspace.states, workspace.cine.frame, workspace.cine.n_frames - 1
+        self.strip.show(states, frame)
+        for spin in (ui.firstSpin, ui.lastSpin):
+            spin.setMaximum(last)
+            spin.enabled = parameters.onlyRange
+        ui.toLabel.enabled = parameters.onlyRange
+        is_key = frame in states.key_frames
+        ui.fromThisBox.text = f"Start from this frame only (frame {frame})"
+        running = session.propagation.is_running
+        self._hints.allow(
+            ui.propagateButton,
+            (states.key_frames, "Draw contours on a frame first"),
+            (is_key or not parameters.fromThisFrame, f"Frame {frame} is not drawn or corrected; draw on it first"),
+            (
+                not parameters.onlyRange or parameters.firstFrame <= parameters.lastFrame,
+                "The range ends before it begins",
+            ),
+            (not running, "Contours are being carried already; wait, or cancel that"),
+            (not session.cases.is_busy, _BUSY),
+        )
+        self._hints.allow(
+            ui.undoButton,
+            (workspace.can_undo, "There is no propagation to take back"),
+            (not running, "Wait until it is done, or cancel it"),
+        )
+        self._hints.allow(
+            ui.releaseButton, (is_key, f"Frame {frame} is not drawn or corrected, so it is overwritten anyway")
+        )
+        ui.stateLabel.text = self._state_text()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        for disconnect in self._disconnects:
+            disconnect()
+
+    def _live_clicked(self) -> None:
+        session = self.session
+        if not self.ui.liveBox.checked and session.is_following:
+            session.propagation.cancel()
+        self.panel.update_soon()
+
+    def _progress(self, progress: tuple[float, str]) -> None:
+        self._percent = round(100 * progress[0])
+        self.ui.stateLabel.text = self._state_text()
+
+    def _go(self, frame: int) -> None:
+        if self.workspace is not None:
+            self.workspace.cine.frame = frame
+
+    def _choose_model(self, index: int) -> None:
+        self.panel.parameters.motionModel = self.ui.modelCombo.itemData(index)
+        self.panel.update_soon()
+
+    def _propagate(self) -> None:
+        workspace, parameters = self.session.need_workspace(), self.panel.parameters
+        targets: range | None = None
+        if parameters.onlyRange:
+            targets = range(parameters.firstFrame, min(parameters.lastFrame, workspace.cine.n_frames - 1) + 1)
+            if not targets:
+                raise InputError(
+                    f"expected a range of frames, got {parameters.firstFrame} to {parameters.lastFrame}"
+                )
+        self.panel.show_progress(self, self._cancel)
+        self.session.propagate(
+            from_frame=workspace.cine.frame if parameters.fromThisFrame else None, targets=targets
+        )
+
+    def _cancel(self) -> None:
+        self.session.propagation.cancel()
+        self.session.cases.cancel()
+
+    def _undo(self) -> None:
+        self.session.need_workspace().undo()
+        self.panel.say("", self)
+
+    def _release(self) -> None:
+        workspace = self.session.need_workspace()
+        workspace.release(workspace.cine.frame)
+
+    def _finished(self, params: Mapping[str, Any]) -> None:
+        self._percent = 0
+        warnings = params.get("warnings")
+        if isinstance(warnings, list) and warnings:
+            self.panel.say(" ".join(str(each) for each in warnings), self)
+
+    def _state_text(self) -> str:
+        workspace = self.workspace
+        if workspace is None:
+            return ""
+        states, session = workspace.states, self.session
+        if session.propagation.is_running:
+            what = "The other frames follow" if session.is_following else "Contours are being carried"
+            return f"{what} … {self._percent} %"
+        keys, carried = len(states.key_frames), len(states.propagated)
+        if not keys:
+            return "No frame has contours yet. Draw RV, MYO and LV on one frame."
+        return f"{keys} of {states.count} frames drawn or corrected, {carried} propagated."

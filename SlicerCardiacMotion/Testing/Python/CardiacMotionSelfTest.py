@@ -1,0 +1,86 @@
+"""The module in the real application: run by CTest, or by "Reload and Test".
+
+It has been run on the doubles of `tests/slicer` alone, not in Slicer itself yet. It needs no server.
+"""
+
+# ruff: noqa: PT009 - Slicer runs it with unittest
+from __future__ import annotations
+
+import tempfile
+import unittest
+from pathlib import Path
+
+import numpy as np
+import slicer
+
+
+class CardiacMotionSelfTest(unittest.TestCase):
+    """A cine is loaded, drawn on, marked, saved and loaded again, with nothing but the module's panel."""
+
+    def setUp(self) -> None:
+        """Begin with an empty scene and the module's panel."""
+        slicer.mrmlScene.Clear(0)
+        slicer.util.selectModule("CardiacMotion")
+        self.widget = slicer.util.getModuleWidget("CardiacMotion")
+
+    def test_contours_stay_with_their_frames_and_with_the_scene(self) -> None:
+        """What is drawn on a frame makes it a key frame; a saved scene brings that back."""
+        with tempfile.TemporaryDirectory() as folder:
+            self._load(Path(folder))
+            workspace = self.widget.logic.session.workspace
+            self.assertEqual(workspace.cine.n_frames, 6)
+            workspace.cine.frame = 2
+            drawn = np.zeros(workspace.cine.shape[1:], np.uint8)
+            drawn[:, 8:20, 8:20] = 3
+            self._draw(drawn)
+            self._wait(lambda: workspace.states.key_frames == (2,))
+            workspace.cine.frame = 0
+            self.assertFalse(workspace.labels(0).any())
+            np.testing.assert_array_equal(workspace.labels(2), drawn)
+            saved = str(Path(folder) / "scene.mrb")
+            self.assertTrue(slicer.util.saveScene(saved))
+            slicer.mrmlScene.Clear(0)
+            self._wait(lambda: self.widget.logic.session.workspace is None)
+            self.assertTrue(slicer.util.loadScene(saved))
+            self._wait(lambda: self.widget.logic.session.workspace is not None)
+            again = self.widget.logic.session.workspace
+            self.assertEqual(again.states.key_frames, (2,))
+            np.testing.assert_array_equal(again.labels(2), drawn)
+
+    def test_buttons_say_why_they_can_do_nothing(self) -> None:
+        """Without a server or a cine nothing can be fetched."""
+        ui = self.widget.panel.case.ui
+        self.assertFalse(ui.nextButton.enabled)
+        self.assertIn("Connect", ui.nextButton.toolTip)
+
+    def _load(self, folder: Path) -> None:
+        from CardiacMotionLib.nifti import write_nifti  # noqa: PLC0415 - of the module under test
+
+        values = np.random.default_rng(0).integers(0, 200, (6, 3, 32, 28)).astype(np.int16)
+        write_nifti(folder / "cine.nii.gz", values, np.diag([1.5, 1.5, 8.0, 1.0]), frame_seconds=0.05)
+        self.widget.panel.case.load(folder / "cine.nii.gz")
+        self._wait(lambda: self.widget.logic.session.workspace is not None)
+
+    def _draw(self, labels: np.ndarray) -> None:
+        workspace = self.widget.logic.session.workspace
+        mask = (labels == 3).astype(np.uint8)
+        slicer.util.updateSegmentBinaryLabelmapFromArray(
+            mask, workspace.segmentations.proxy, "LV", workspace.cine.proxy
+        )
+
+    def _wait(self, until, seconds: float = 20.0) -> None:  # type: ignore[no-untyped-def]
+        import time  # noqa: PLC0415
+
+        end = time.monotonic() + seconds
+        while not until():
+            self.assertLess(time.monotonic(), end, "not in time")
+            slicer.app.processEvents()
+            time.sleep(0.01)
+
+
+def run() -> None:
+    """Run all tests; raises if one fails."""
+    suite = unittest.defaultTestLoader.loadTestsFromTestCase(CardiacMotionSelfTest)
+    result = unittest.TextTestRunner(verbosity=2).run(suite)
+    if not result.wasSuccessful():
+        raise AssertionError(f"{len(result.failures) + len(result.errors)} tests failed")
