@@ -10,7 +10,7 @@ import qt
 from CardiacMotionLib.frame_states import FrameState, FrameStates
 
 COLUMNS = 15
-_VERIFIED, _CURRENT = "#1b9e3e", "#d0007f"
+_VERIFIED, _CURRENT = "#1b9e3e", "#000000"
 _LOOKS = {
     FrameState.EMPTY: ("·", "#dcdcdc", "#333333", "empty"),
     FrameState.DRAWN: ("D", "#1f5fa8", "#ffffff", "drawn"),
@@ -18,7 +18,7 @@ _LOOKS = {
     FrameState.CORRECTED: ("C", "#b0480c", "#ffffff", "corrected"),
 }
 """Letter, colours of ground and letter, and the word for it."""
-LEGEND = "D drawn, P propagated, C corrected, V verified too. The frame that is shown has a frame around it."
+LEGEND = "D drawn, P propagated, C corrected, V verified too. The frame that is shown is edged in black."
 
 
 class FrameStrip:
@@ -78,10 +78,12 @@ class FrameStrip:
 def _dress(button: Any, frame: int, state: FrameState, is_verified: bool, is_current: bool) -> None:
     letter, ground, ink, word = _LOOKS[state]
     edge = _CURRENT if is_current else ground
+    weight = "bold" if is_current else "normal"
     below = f"border-bottom: 4px solid {_VERIFIED};" if is_verified else ""
     button.text = f"{frame}\n{letter}{'V' if is_verified else ''}"
     button.styleSheet = (
-        f"QPushButton {{ background: {ground}; color: {ink}; border: 3px solid {edge}; {below} padding: 0px; }}"
+        f"QPushButton {{ background: {ground}; color: {ink}; border: 3px solid {edge}; {below} padding: 0px; "
+        f"font-weight: {weight}; }}"
     )
     said = f"Frame {frame}: {word}{', verified' if is_verified else ''}"
     button.toolTip = f"{said}. Shown now" if is_current else f"{said}. Click to go there"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import qt
 import slicer
 
 from CardiacMotionLib.cases import image_id_of
@@ -24,6 +25,8 @@ class LookSection(Section):
         super().__init__(panel)
         self._hints, self._fetch = Hints(), fetch
         ui = self.ui
+        ui.measuresTable.verticalHeader().hide()
+        ui.measuresTable.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
         self.on_click(ui.curvesButton, self._show_curves)
         self.on_click(ui.motionButton, self._get_motion)
         ui.surfacesBox.connect("clicked()", self._show_surfaces)
@@ -41,9 +44,10 @@ class LookSection(Section):
         table = measures.plot.metrics if measures else None
         if ui.measuresTable.mrmlTableNode() is not table:
             ui.measuresTable.setMRMLTableNode(table)
-        if workspace is None or measures is None:
+        if workspace is None or measures is None or table is None:
             return
         ui.measuresTable.setVisible(measures.function is not None)
+        _fit(ui.measuresTable, table.GetNumberOfRows())
         ui.measuresLabel.text = (
             "" if measures.function else "Volumes are shown once all frames have contours of the LV or the RV."
         )
@@ -122,3 +126,11 @@ class LookSection(Section):
     def _motion(self) -> MotionDisplay | None:
         workspace = self.workspace
         return None if workspace is None else MotionDisplay.find(workspace.cine)
+
+
+def _fit(table: Any, rows: int) -> None:
+    """As high as its rows: a table that scrolls within a panel that scrolls is hard to read."""
+    height = table.fontMetrics().height() + 8
+    table.verticalHeader().setDefaultSectionSize(height)
+    # The rows, the header, and the lines around them.
+    table.setFixedHeight((rows + 1) * height + 8)

@@ -39,6 +39,9 @@ class Panel(Protocol):
     def telling(self, section: Section) -> AbstractContextManager[None]:
         """What is raised inside becomes a message below the section."""
 
+    def update(self) -> None:
+        """Have every section show how things stand."""
+
     def update_soon(self) -> None:
         """Have every section show how things stand, when Slicer is idle."""
 
@@ -96,7 +99,7 @@ class Section:
         def clicked() -> None:
             with self.panel.telling(self):
                 action()
-            self.panel.update_soon()
+            self.panel.update()
 
         button.connect("clicked()", clicked)
 
