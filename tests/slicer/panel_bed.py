@@ -33,10 +33,10 @@ def disc_labels(frame: int, shape: tuple[int, int, int, int] = SHAPE) -> npt.NDA
     return np.repeat(plane[None], shape[1], axis=0)
 
 
-def write_cine(path: Path) -> Path:
+def write_cine(path: Path, shape: tuple[int, int, int, int] = SHAPE) -> Path:
     """The cine as a file."""
     nifti: Any = importlib.import_module("CardiacMotionLib.nifti")
-    nifti.write_nifti(path, cine_values(), AFFINE, frame_seconds=0.04)
+    nifti.write_nifti(path, cine_values(shape), AFFINE, frame_seconds=0.04)
     return path
 
 

@@ -123,11 +123,10 @@ def test_only_this_frame_is_carried_where_that_is_wanted(bed: Bed, panel: Any) -
     assert ui.propagateButton.toolTip == "Frame 1 is not drawn or corrected; draw on it first"
     panel.panel.propagate.strip.buttons[3].click()
     settle(bed, panel)
-    asked = []
-    start = panel.logic.session.propagation.start
-    panel.logic.session.propagation.start = lambda *args, **named: (asked.append(named), start(*args, **named))
+    answers: list[Any] = []
+    panel.logic.session.propagation.finished.connect(answers.append)
     press(bed, panel, ui.propagateButton)
-    assert asked[0]["key_frames"] == [3]
+    assert answers[0]["key_frames"] == [3]
     assert letters(panel) == "DPPDPPPP"
 
 
@@ -137,7 +136,7 @@ def test_live_the_other_frames_follow_an_edit(bed: Bed, panel: Any) -> None:
     before = session.workspace.labels(5).copy()
     ui.liveBox.click()
     settle(bed, panel)
-    answers = []
+    answers: list[Any] = []
     session.propagation.finished.connect(answers.append)
     draw(bed, panel, 4)
     assert not panel.panel.ui.progressBar.visible
