@@ -176,13 +176,9 @@ class Panel:
     def _listen(self) -> list[Callable[[], None]]:
         session = self.session
 
-        def fail(error: BaseException) -> None:
-            self.say(sentence(error), self._owner or self.case, is_error=True)
+        def fail(error: BaseException, section: Section | None = None) -> None:
+            self.say(sentence(error), section or self._owner or self.case, is_error=True)
             self.update_soon()
-
-        def fail_propagation(error: BaseException) -> None:
-            self._owner = self.propagate
-            fail(error)
 
         return [
             session.workspace_changed.connect(self._workspace_changed),
@@ -191,8 +187,11 @@ class Panel:
             session.propagation.progress.connect(self._set_progress),
             session.cases.progress.connect(self._set_progress),
             self.fetch.progress.connect(self._set_progress),
-            session.propagation.failed.connect(fail_propagation),
-            *(each.failed.connect(fail) for each in (session.link, session.cases, self.fetch, self.opening)),
+            session.propagation.failed.connect(lambda error: fail(error, self.propagate)),
+            session.link.failed.connect(lambda error: fail(error, self.case)),
+            self.opening.failed.connect(lambda error: fail(error, self.case)),
+            self.fetch.failed.connect(lambda error: fail(error, self.look)),
+            session.cases.failed.connect(fail),  # cases are sent for several sections
             self.opening.nothing_left.connect(self._nothing_left),
         ]
 

@@ -91,6 +91,18 @@ def test_a_cine_of_the_scene_is_used(bed: Bed, widget: Any, tmp_path: Path) -> N
     settle(bed, widget)
     assert widget.logic.session.workspace.cine.browser is cine.browser
     assert widget.panel.parameters.browser is cine.browser
+    assert ui.useButton.toolTip == "You are working on it already"
+
+
+def test_another_cine_has_a_range_of_its_own(bed: Bed, widget: Any, tmp_path: Path) -> None:
+    load(bed, widget, write_cine(tmp_path / "short.nii.gz", (4, 2, 40, 36)))
+    widget.panel.parameters.endSystole, widget.panel.parameters.onlyRange = 2, True
+    settle(bed, widget)
+    long = load(bed, widget, write_cine(tmp_path / "long.nii.gz", (12, 2, 40, 36)))
+    parameters, ui = widget.panel.parameters, widget.panel.propagate.ui
+    assert (parameters.endSystole, parameters.onlyRange) == (None, False)
+    assert (parameters.firstFrame, parameters.lastFrame, ui.lastSpin.value) == (0, 11, 11)
+    assert widget.panel.case.ui.cineSelector.currentNode() is long.cine.browser
 
 
 def test_a_browser_of_something_else_is_one_message(bed: Bed, widget: Any) -> None:

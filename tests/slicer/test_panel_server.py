@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -212,3 +213,34 @@ def test_a_wrong_token_is_one_clear_message(bed: Bed, address: str) -> None:
     connect(bed, widget, address, TOKEN)
     assert message(widget) == ""
     assert widget.panel.case.ui.offerLabel.text.endswith("It offers: motion (recursive).")
+
+
+def test_a_server_of_ones_own_is_started_used_and_stopped(bed: Bed, tmp_path: Path) -> None:
+    pytest.importorskip("monailabel_app.local_server", reason="the server's part is not installed")
+    command = Path(sys.executable).with_name("cardiac-motion")
+    if not command.is_file():
+        pytest.skip(f"not run: {command} is not there")
+    widget = open_panel(bed)
+    ui, link = widget.panel.case.ui, widget.logic.session.link
+    ui.localBox.collapsed = False
+    ui.commandEdit.text, ui.studiesEdit.text = str(command.parent), str(tmp_path / "studies")
+    settle(bed, widget)
+    ui.startButton.click()
+    assert not ui.startButton.enabled
+    with bed.heartbeat() as heart:
+        bed.pump(lambda: link.offer is not None or message(widget) != "", seconds=90, what="the server")
+    settle(bed, widget)
+    assert message(widget) == ""
+    assert len(heart.gaps) > 10
+    assert link.current_target.address == ui.addressEdit.text
+    assert ui.logView.visible
+    bed.restart_settings()
+    assert bed.qt.QSettings().value("CardiacMotion/Token") is None
+    assert bed.qt.QSettings().value("CardiacMotion/Address") is None
+    ui.stopButton.click()
+    bed.pump(lambda: not widget.panel.runner.is_running, seconds=30, what="its end")
+    settle(bed, widget)
+    assert link.offer is None
+    assert (ui.addressEdit.text, ui.tokenEdit.text) == ("http://127.0.0.1:8000", "")
+    assert message(widget) == ""
+    assert ui.startButton.enabled

@@ -14,6 +14,7 @@ from CardiacMotionLib.sections.section import Hints, Panel, Section, fill_combo
 from CardiacMotionLib.server_link import Target
 from CardiacMotionLib.session import download_folder
 from CardiacMotionLib.settings import Settings
+from CardiacMotionLib.workspace import Workspace
 
 _MULTI_VOLUME = "vtkMRMLMultiVolumeNode"
 _FILES = "Cines (*.nii *.nii.gz *.seq.nrrd *.nrrd);;All files (*)"
@@ -28,6 +29,7 @@ class CaseSection(Section):
     def __init__(self, panel: Panel, opening: Opening) -> None:
         super().__init__(panel)
         self._settings, self._hints, self._opening = Settings(), Hints(), opening
+        self._shown: Workspace | None = None
         ui = self.ui
         ui.addressEdit.text = self._settings.address
         ui.tokenEdit.text = self._settings.token
@@ -62,8 +64,17 @@ class CaseSection(Section):
         self._hints.allow(
             ui.nextButton, (offer, _NOT_CONNECTED), (strategies, "This server does not choose cases"), idle
         )
+        workspace = self.workspace
+        if workspace is not self._shown:
+            self._shown = workspace
+            ui.cineSelector.setCurrentNode(workspace.cine.browser if workspace else None)
+        chosen = ui.cineSelector.currentNode()
+        is_open = workspace is not None and chosen is workspace.cine.browser
         self._hints.allow(
-            ui.useButton, (ui.cineSelector.currentNode() is not None, "Choose a cine of the scene first"), idle
+            ui.useButton,
+            (chosen is not None, "Choose a cine of the scene first"),
+            (not is_open, "You are working on it already"),
+            idle,
         )
         self._hints.allow(ui.fileButton, idle)
         ui.caseLabel.text = self._case_text()

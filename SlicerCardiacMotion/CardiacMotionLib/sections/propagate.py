@@ -53,8 +53,9 @@ class PropagateSection(Section):
             return
         states, frame, last = workspace.states, workspace.cine.frame, workspace.cine.n_frames - 1
         self.strip.show(states, frame)
-        for spin in (ui.firstSpin, ui.lastSpin):
+        for spin, value in ((ui.firstSpin, parameters.firstFrame), (ui.lastSpin, parameters.lastFrame)):
             spin.setMaximum(last)
+            spin.value = min(value, last)  # an earlier maximum may have cut it
             spin.enabled = parameters.onlyRange
         ui.toLabel.enabled = parameters.onlyRange
         is_key = frame in states.key_frames
