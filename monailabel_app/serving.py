@@ -127,7 +127,9 @@ def run_server(
             timeout_graceful_shutdown=int(SHUTDOWN_SECONDS),
         )
         address = f"http://{_written(settings.host)}:{listening.getsockname()[1]}"
-        log_event(_logger, logging.INFO, "starting", address=address, threads=settings.threads)
+        log_event(_logger, logging.INFO, "starting", address=address, host=settings.host, threads=settings.threads)
+        if settings.token is None and not settings.is_local:
+            log_event(_logger, logging.WARNING, "open to everybody who can reach this machine", host=settings.host)
         server = _Server(config, state, ready_file, address)
         watched = when_parent_ends(server.leave) if stop_with_parent else nullcontext()
         try:

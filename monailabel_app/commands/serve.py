@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -98,7 +99,10 @@ def serve(
         check_target(ready_file)
     # Takes seconds to import, which no other command should wait for.
     try:
-        from monailabel_app.serving import run_server  # noqa: PLC0415
+        with warnings.catch_warnings():
+            # Of libraries among themselves; nobody who starts a server can do anything about them.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            from monailabel_app.serving import run_server  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise InputError(
             f"the server needs {error.name}, which is not installed; see the README's section on installing"

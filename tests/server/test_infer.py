@@ -297,3 +297,11 @@ def test_a_file_that_cannot_be_read_is_never_the_next_case(
         client.infer("motion", "a-broken", {"key_frames": [0]}, label=study.ed)
     assert raised.value.status == 422
     (studies / "a-broken.nii.gz").unlink()
+
+
+def test_what_was_carried_when_it_was_saved_is_carried_anew(client: Client, study: Study, tmp_path: Path) -> None:
+    client.save_label(IMAGE, "original", study.label, {"key_frames": [0]})
+    answer = client.infer("motion", IMAGE, {"label_tag": "original", "options": QUICK})
+    assert answer.params["key_frames"] == [0]
+    both = client.infer("motion", IMAGE, {"label_tag": "original", "key_frames": [0, 2], "options": QUICK})
+    assert both.params["key_frames"] == [0, 2]

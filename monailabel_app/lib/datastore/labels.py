@@ -191,10 +191,23 @@ class Labels:
                     self._versions.add(tag, image_id, file, structures=structures, info=info, found_sha256=found)
 
     def _is_known(self, tag: str, image_id: str, path: Path) -> bool:
-        """Whether a file holds a version, or what a version was made from."""
+        """Whether a file holds a version, or what a version was made from.
+
+        An earlier version in the newest one's place is either a copy that a crash has left behind, which is older
+        than the newest version, or somebody has put it back, and wants it.
+        """
         sha256 = self._sha256(path)
         versions = self._versions.of(tag, image_id)
-        return sha256 is not None and any(sha256 in {each.sha256, each.found_sha256} for each in versions)
+        if sha256 is None or not versions:
+            return False
+        newest = versions[-1]
+        if sha256 in {newest.sha256, newest.found_sha256}:
+            return True
+        if path == self._copy_of(newest):
+            ours, theirs = signature_of(newest.path), signature_of(path)
+            if ours is not None and theirs is not None and theirs.mtime_ns > ours.mtime_ns:
+                return False
+        return any(sha256 in {each.sha256, each.found_sha256} for each in versions)
 
     def _sha256(self, path: Path) -> str | None:
         signature = signature_of(path)

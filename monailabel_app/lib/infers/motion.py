@@ -33,8 +33,8 @@ class MotionParams(TaskParams):
         model: motion model; see ``/info/``.
         options: of the model, by name.
         reference: frame that the motion is relative to.
-        key_frames: frames of the label that count; of a 3D label exactly one, its frame. By default the frames of
-            a 4D label that are not empty.
+        key_frames: frames of the label that count; of a 3D label exactly one, its frame. By default those that a
+            saved label was saved with, else the frames of a 4D label that are not empty.
         label_tag: take the saved label of this tag, instead of one that comes with the request.
         align: correct the slices' misalignment first.
         refine: steps of refinement.
@@ -84,7 +84,8 @@ class MotionTask(CineTask):
         cine = context.case.cine
         check_reference(cine, params.reference)
         # Before anything that takes long: a label that does not fit is told at once.
-        keys = key_frames_of(self._label(context, params), cine.n_frames, params.key_frames)
+        label, wanted = self._label(context, params)
+        keys = key_frames_of(label, cine.n_frames, wanted)
         start = time.perf_counter()
         known, from_cache = self._known_motion(context, model, params.reference, options)
         found = known.carry(keys, motion_seconds=time.perf_counter() - start, from_cache=from_cache)
@@ -97,11 +98,12 @@ class MotionTask(CineTask):
         summary["warnings"] = [*context.case.notes, *summary["warnings"]]
         return Outcome(summary, file)
 
-    def _label(self, context: RunContext, params: MotionParams) -> LabelImage:
+    def _label(self, context: RunContext, params: MotionParams) -> tuple[LabelImage, list[int] | None]:
+        """The labels to start from, and which of their frames count, if that is said."""
         if context.label is not None and params.label_tag is not None:
             raise Unprocessable("expected a label or label_tag, got both", code="bad_params", field="label_tag")
         if context.label is not None:
-            return context.label
+            return context.label, params.key_frames
         if params.label_tag is None:
             raise Unprocessable(
                 "expected a label of at least one frame: the file `label`, or `label_tag` for a saved one",
@@ -109,7 +111,9 @@ class MotionTask(CineTask):
                 field="label",
             )
         saved = context.datastore.label_version(context.case.id, params.label_tag)
-        return read_uploaded_labels(saved.path, context.case)
+        # What was carried to the other frames when it was saved is carried anew.
+        wanted = params.key_frames if params.key_frames is not None else saved.info.get("key_frames") or None
+        return read_uploaded_labels(saved.path, context.case), wanted
 
     def _known_motion(
         self, context: RunContext, model: MotionModel, reference: int, options: Any

@@ -29,7 +29,7 @@ class TooSlow(RequestError):
 
 def too_large(limit: int) -> TooLarge:
     """What to answer to a body beyond the limit."""
-    return TooLarge(f"expected at most {limit} bytes in one request, more came", field="file")
+    return TooLarge(f"expected at most {limit} bytes in a request to this route, more came", field="file")
 
 
 class Body:

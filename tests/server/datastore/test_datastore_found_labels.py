@@ -233,7 +233,7 @@ def test_the_copy_of_the_newest_version_is_restored(
     store.close()
     place.unlink()
     if state == "older":
-        shutil.copyfile(first.path, place)
+        shutil.copy2(first.path, place)  # with its time, as it was put there
     elif state == "other link":
         place.symlink_to(first.path)
     with LocalDatastore(studies) as again:
@@ -305,3 +305,23 @@ def test_a_full_disk_does_not_keep_anyone_from_asking(
     np.testing.assert_array_equal(read_labels(place).labels, make_label(1).labels)
     store.refresh()
     assert numbers(store) == [1]
+
+
+def test_an_earlier_version_that_is_put_back_becomes_the_newest(
+    store: LocalDatastore, studies: Path, case_a: str, make_label: MakeLabel
+) -> None:
+    first, second = (store.save_label_version(case_a, "final", make_label(number), {}) for number in (1, 2))
+    copy = studies / "labels/final/a.nii.gz"
+    copy.write_bytes(first.path.read_bytes())
+    later = second.path.stat().st_mtime_ns + 10**9
+    os.utime(copy, ns=(later, later))
+    store.refresh()
+    versions = store.label_versions(case_a, "final")
+    assert [each.version for each in versions] == [1, 2, 3]
+    assert (content(versions[2]) == content(versions[0])).all()
+    # What a crash has left behind is older than the newest version, and no wish of anybody's.
+    copy.write_bytes(second.path.read_bytes())
+    os.utime(copy, ns=(10**18, 10**18))
+    store.refresh()
+    assert len(store.label_versions(case_a, "final")) == 3
+    assert copy.read_bytes() == versions[2].path.read_bytes()
