@@ -26,7 +26,7 @@ from monailabel_app.lib.datastore.images import ImageFile, is_file_within
 from monailabel_app.lib.datastore.names import LABEL_ENDING, TAGS, rank, split_name
 from monailabel_app.lib.datastore.refusals import refusing
 from monailabel_app.lib.datastore.scratch import Scratch
-from monailabel_app.lib.datastore.versions import LabelVersion, Versions
+from monailabel_app.lib.datastore.versions import LabelVersion, Versions, record_of
 from monailabel_app.lib.errors import RequestError, Stopping
 
 _log = logging.getLogger(__name__)
@@ -204,7 +204,8 @@ class Labels:
         if sha256 in {newest.sha256, newest.found_sha256}:
             return True
         if path == self._copy_of(newest):
-            ours, theirs = signature_of(newest.path), signature_of(path)
+            # The record is written last: a copy of ours, also of an earlier version, is older.
+            ours, theirs = signature_of(record_of(newest.path)), signature_of(path)
             if ours is not None and theirs is not None and theirs.mtime_ns > ours.mtime_ns:
                 return False
         return any(sha256 in {each.sha256, each.found_sha256} for each in versions)

@@ -153,7 +153,7 @@ class Versions:
             return version
 
     def _commit(self, version: LabelVersion, file: Path) -> None:
-        record = _record_of(version.path)
+        record = record_of(version.path)
         with self._scratch.file(".json") as temporary:
             write_json(temporary, {**version.to_json(), "found_sha256": version.found_sha256})
             try:
@@ -199,13 +199,14 @@ def _remove_orphans(folder: Path, recorded: list[int]) -> None:
         (folder / f"{number:06d}{LABEL_ENDING}").unlink(missing_ok=True)
 
 
-def _record_of(label: Path) -> Path:
+def record_of(label: Path) -> Path:
+    """The record beside a version's label file."""
     return label.with_name(label.name.removesuffix(LABEL_ENDING) + ".json")
 
 
 def _version(folder: Path, tag: str, number: int) -> LabelVersion | None:
     path = folder / f"{number:06d}{LABEL_ENDING}"
-    content = read_json(_record_of(path)) or {}
+    content = read_json(record_of(path)) or {}
     match content:
         case {"label": str(label), "tag": str(), "version": int(), "ts": str(saved), "sha256": str(sha256)}:
             structures, info, found = (content.get(key) for key in ("structures", "info", "found_sha256"))
