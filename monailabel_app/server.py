@@ -142,6 +142,9 @@ def _on_http_error(_request: Request, error: Exception) -> JSONResponse:
 def _on_validation_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for these alone
     first = error.errors()[0]
+    if first["loc"][:1] == ("body",) and (len(first["loc"]) == 1 or first["type"] == "json_invalid"):
+        text = "expected a JSON object, sent as Content-Type: application/json"
+        return error_response(Unprocessable(text, code="bad_json"))
     where = [str(part) for part in first["loc"] if part not in {"query", "body", "path", "header"}]
     field = ".".join(where) or None
     message = f"{field}: {first['msg']}" if field else str(first["msg"])

@@ -98,7 +98,7 @@ def run_server(
 
     Args:
         settings: of the server.
-        ready_file: gets ``{"address", "pid"}`` once the server answers.
+        ready_file: gets ``{"address", "pid"}`` once the server answers; it goes with the server.
         log_level: of the log on stderr.
         stop_with_parent: also end when the process that started this one has ended or closed our standard input.
 
@@ -108,6 +108,9 @@ def run_server(
     configure_logs(log_level)
     torch.set_num_threads(settings.threads)
     listening = bind(settings.host, settings.port)
+    if ready_file is not None:
+        # What an earlier server left there would be taken for this one's.
+        ready_file.unlink(missing_ok=True)
     try:
         app = create_app(settings)
         state: ServerState = app.state.server
@@ -141,6 +144,8 @@ def run_server(
             state.datastore.close()
     finally:
         listening.close()
+        if ready_file is not None:
+            ready_file.unlink(missing_ok=True)
     log_event(_logger, logging.INFO, "stopped")
     if len(threading.enumerate()) > 1:
         # A computation that has not come to its next report, or a request that is still being worked on. The

@@ -305,3 +305,23 @@ def test_what_was_carried_when_it_was_saved_is_carried_anew(client: Client, stud
     assert answer.params["key_frames"] == [0]
     both = client.infer("motion", IMAGE, {"label_tag": "original", "key_frames": [0, 2], "options": QUICK})
     assert both.params["key_frames"] == [0, 2]
+
+
+def test_a_label_of_an_image_that_was_replaced_is_not_carried(
+    client: Client, study: Study, studies: Path, tmp_path: Path
+) -> None:
+    cines = [type(study.cine)(study.cine.frames + n, study.cine.affine, study.cine.frame_times) for n in (11, 12)]
+    write_cine(tmp_path / "one.nii.gz", cines[0])
+    sha256 = client.put_image("swapped", tmp_path / "one.nii.gz")
+    client.save_label("swapped", "final", study.label, {"image_sha256": f"SHA256:{sha256}"})
+    write_cine(studies / "swapped.nii.gz", cines[1])
+    with pytest.raises(ServerRefused, match="saved for another image") as raised:
+        client.infer("motion", "swapped", {"label_tag": "final", "options": QUICK})
+    assert (raised.value.status, raised.value.code) == (409, "other_image")
+
+
+def test_what_is_sent_as_something_else_than_json_is_said_to_be(address: str) -> None:
+    answer = requests.post(f"{address}/activelearning/first", data="{}", timeout=20)
+    assert answer.status_code == 422
+    assert "application/json" in answer.json()["error"]["message"]
+    assert requests.head(f"{address}/datastore/label?image={IMAGE}&version=99", timeout=20).status_code == 404

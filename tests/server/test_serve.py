@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -175,3 +177,24 @@ def test_the_log_is_json_and_names_no_patient_and_no_token(guarded: str, study: 
     } <= requested
     others = [line for line in text.splitlines() if not line.startswith("{")]
     assert all(line.startswith("cardiac-motion: warning: ") for line in others), others
+
+
+@pytest.mark.skipif(os.name != "posix", reason="not run: ends a process with SIGTERM")
+def test_a_ready_file_of_an_earlier_server_is_not_taken_for_this_ones(tmp_path: Path) -> None:
+    ready = tmp_path / "ready.json"
+    ready.write_text('{"address": "http://127.0.0.1:1", "pid": 1}')
+    arguments = ["--studies", str(tmp_path / "studies"), "--port", "0", "--ready-file", str(ready)]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "cardiac_motion.cli", "serve", *arguments], stderr=subprocess.DEVNULL
+    )
+    try:
+        end = time.monotonic() + 60
+        while not (ready.is_file() and json.loads(ready.read_text())["pid"] == running.pid):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        with Client(json.loads(ready.read_text())["address"]) as client:
+            assert client.info()["name"] == "CardiacMotion"
+    finally:
+        running.terminate()
+        assert running.wait(60) == 0
+    assert not ready.exists()

@@ -17,7 +17,7 @@ from cardiac_motion.registration.base import MotionModel, check_reference, with_
 from cardiac_motion.registration.registry import DEFAULT_MOTION_MODEL, motion_model, motion_model_names
 from pydantic import Field, TypeAdapter
 
-from monailabel_app.lib.errors import NotFound, Unprocessable
+from monailabel_app.lib.errors import Conflict, NotFound, Unprocessable
 from monailabel_app.lib.infers.base import CineTask, ModelEntry, Outcome, RunContext, TaskParams
 from monailabel_app.lib.memory import KnownMotions
 from monailabel_app.lib.uploads import read_uploaded_labels
@@ -111,6 +111,12 @@ class MotionTask(CineTask):
                 field="label",
             )
         saved = context.datastore.label_version(context.case.id, params.label_tag)
+        if saved.info.get("image_sha256", context.case.sha256) != context.case.sha256:
+            raise Conflict(
+                "the label was saved for another image than the one of that id by now",
+                code="other_image",
+                field="label_tag",
+            )
         # What was carried to the other frames when it was saved is carried anew.
         wanted = params.key_frames if params.key_frames is not None else saved.info.get("key_frames") or None
         return read_uploaded_labels(saved.path, context.case), wanted

@@ -123,11 +123,12 @@ def put_label(
                 code="bad_params",
                 field=field,
             )
-    if checked.image_sha256 is not None and checked.image_sha256.lower() != case.sha256:
+    # As clients find it in an image's info, with the name of the algorithm, or bare.
+    if checked.image_sha256 is not None and checked.image_sha256.rpartition(":")[2].lower() != case.sha256:
         raise Conflict(
             "the label was made on another image than the one of that id", code="other_image", field="image_sha256"
         )
-    info = checked.model_dump(exclude_none=True)
+    info = {**checked.model_dump(exclude_none=True), "image_sha256": case.sha256}
     with store.scratch_folder() as folder:
         path = keep_upload(label.filename, label.file, folder, field="label")
         with store.decoding():
@@ -144,9 +145,9 @@ def get_label(server: Server, label: LabelId, tag: Tag = "final", version: Versi
 
 
 @router.head("/label", include_in_schema=False)
-def head_label(server: Server, image: ImageId, tag: Tag = "final") -> Response:
+def head_label(server: Server, image: ImageId, tag: Tag = "final", version: Version = None) -> Response:
     """Whether there is such a label."""
-    server.datastore.label_version(image, tag)
+    server.datastore.label_version(image, tag, version)
     return Response()
 
 
