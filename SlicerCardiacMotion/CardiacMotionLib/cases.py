@@ -167,6 +167,7 @@ class Cases:
         target, case, cine = self._link.target, workspace.case, workspace.cine
         if case is None:
             raise InputError("expected the cine to be on the server; upload it first")
+        workspace.segmentations.look_now()
         labels = np.stack([workspace.labels(t) for t in range(cine.n_frames)])
         if not labels.any():
             raise InputError("expected labels on at least one frame, there are none")

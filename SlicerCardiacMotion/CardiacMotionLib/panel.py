@@ -84,6 +84,8 @@ class Panel:
         self._disconnect = self._listen()
         self._parameter_observer: tuple[Any, int] | None = None
         self._bind_parameters()
+        # The scene may have been there before the module was first looked at.
+        self._go_on()
         self.update()
 
     def say(self, text: str, section: Section, *, is_error: bool = False) -> None:
@@ -153,12 +155,15 @@ class Panel:
     def scene_loaded(self) -> None:
         """Go on with the cine that came with the scene."""
         self._bind_parameters()
+        self._go_on()
+        self.update_soon()
+
+    def _go_on(self) -> None:
         browser, workspace = self.parameters.browser, self.session.workspace
         is_open = workspace is not None and workspace.cine.browser is browser
         if browser is not None and not is_open and scene_state.is_cine(browser):
             with self.telling(self.case):
                 self.session.open(Cine.find(browser))
-        self.update_soon()
 
     def close(self) -> None:
         """The panel goes away, and with it the server on this machine."""

@@ -149,6 +149,10 @@ class Segmentations:
         if schedule is not None:
             self._watch.schedule = schedule
 
+    def look_now(self) -> None:
+        """Report an edit that still waits to be reported."""
+        self._watch.look_now()
+
     def stop(self) -> None:
         """Watch no more; to be called when these segmentations are not needed any more."""
         self._watch.stop()

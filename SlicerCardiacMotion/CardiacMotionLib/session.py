@@ -9,7 +9,7 @@ from typing import Any
 from CardiacMotionLib.background import Tasks, Timer
 from CardiacMotionLib.cases import Cases, image_id_of
 from CardiacMotionLib.cine import Cine
-from CardiacMotionLib.client import Offer
+from CardiacMotionLib.client import ClientError, Offer
 from CardiacMotionLib.errors import InputError
 from CardiacMotionLib.propagation import Live, Propagation
 from CardiacMotionLib.segmentation_sequence import Segmentations
@@ -118,9 +118,19 @@ class Session:
     def _follow(self) -> None:
         workspace = self.workspace
         offer: Offer | None = self.link.offer
-        if workspace is not None and offer is not None and workspace.states.key_frames:
+        if workspace is None or offer is None or not workspace.states.key_frames:
+            return
+        if self.cases.is_busy:
+            # What is being sent or fetched goes first; the frames follow after it.
+            self.live.edited()
+            return
+        try:
             self.propagate()
-            self.is_following = True
+        except (InputError, ClientError, OSError) as error:
+            # Nobody pressed a button who could be told otherwise.
+            self.propagation.failed.emit(error)
+            return
+        self.is_following = True
 
     def _remember(self, params: Mapping[str, Any]) -> None:
         self.last_answer = params

@@ -96,6 +96,7 @@ class Workspace:
         Raises:
             InputError: there is no key frame, or one of these is none.
         """
+        self.segmentations.look_now()
         keys = self._states.key_frames
         wanted = keys if frames is None else tuple(frames)
         if not wanted:
@@ -107,6 +108,7 @@ class Workspace:
 
     def take_as_drawn(self, frames: Mapping[int, Labels]) -> None:
         """Put labels on frames as if the reader had drawn them, as from a file or from the server."""
+        self.segmentations.look_now()
         for frame, labels in frames.items():
             self.segmentations.set_labels(frame, labels)
         states = self._states
@@ -117,6 +119,8 @@ class Workspace:
 
     def write_carried(self, frame: int, labels: Labels) -> Labels | None:
         """Put carried labels on a frame, unless it is a key frame by now; gives what was there, or None."""
+        # A stroke that was just drawn may still wait to be noticed: it makes the frame a key frame.
+        self.segmentations.look_now()
         if frame in self._states.key_frames:
             return None
         before = self.labels(frame).copy()
@@ -148,6 +152,7 @@ class Workspace:
         Raises:
             InputError: there is nothing to undo.
         """
+        self.segmentations.look_now()
         if not self.can_undo:
             raise InputError("there is no propagation to undo")
         step = self._undo.pop()
@@ -169,6 +174,7 @@ class Workspace:
         Raises:
             InputError: it is none.
         """
+        self.segmentations.look_now()
         try:
             self._set_states(self._states.released(frame))
         except ValueError as error:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.slicer.bed.session import Bed
 from tests.slicer.client.fake_server import DROP, Fake, as_json, refusal
-from tests.slicer.panel_bed import connect, disc_labels, draw, load, message, open_panel, settle, write_cine
+from tests.slicer.panel_bed import SHAPE, connect, disc_labels, draw, load, message, open_panel, settle, write_cine
 
 TOKEN = "not-to-be-kept"
 
@@ -288,3 +288,17 @@ def test_the_self_test_for_the_real_application_runs_here_too(bed: Bed, widget: 
     finally:
         bed.slicer.util.selectModule = before
     assert selected == ["CardiacMotion"] * 2
+
+
+def test_a_scene_that_was_there_before_the_module_was_opened_is_gone_on_with(bed: Bed, tmp_path: Path) -> None:
+    first = open_panel(bed)
+    load(bed, first, write_cine(tmp_path / "early.nii.gz"))
+    bed.slicer.util.saveScene(str(tmp_path / "early.mrb"))
+    bed.leave()
+    bed.scene.Clear(0)
+    bed.slicer.util.loadScene(str(tmp_path / "early.mrb"))
+    second = open_panel(bed)
+    settle(bed, second)
+    workspace = second.logic.session.workspace
+    assert workspace is not None
+    assert workspace.cine.n_frames == SHAPE[0]

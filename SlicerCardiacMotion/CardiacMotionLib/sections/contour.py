@@ -24,6 +24,7 @@ class ContourSection(Section):
         super().__init__(panel)
         self._hints = Hints()
         self._shown: Workspace | None = None
+        self._is_entered = False
         editor = self.ui.editor
         editor.maximumNumberOfUndoStates = _UNDO_STATES
         # Which nodes are edited is known here; a choice would only lead to wrong ones.
@@ -56,12 +57,20 @@ class ContourSection(Section):
 
     def enter(self) -> None:
         """Listen to views and keys."""
-        if self._shown is not None:
+        self._is_entered = True
+        self._listen()
+
+    def leave(self) -> None:
+        """Listen to them no more: they belong to the module that is looked at."""
+        self._is_entered = False
+        self._listen_no_more()
+
+    def _listen(self) -> None:
+        if self._shown is not None and self._is_entered:
             self.ui.editor.setupViewObservations()
             self.ui.editor.installKeyboardShortcuts()
 
-    def leave(self) -> None:
-        """Listen to them no more."""
+    def _listen_no_more(self) -> None:
         if self._shown is not None:
             self.ui.editor.setActiveEffectByName("")
         self.ui.editor.uninstallKeyboardShortcuts()
@@ -72,7 +81,7 @@ class ContourSection(Section):
         self._show(None)
 
     def _show(self, workspace: Workspace | None) -> None:
-        self.leave()
+        self._listen_no_more()
         self._shown = workspace
         editor = self.ui.editor
         browser = workspace.cine.browser if workspace else None
@@ -88,7 +97,7 @@ class ContourSection(Section):
         editor.setSourceVolumeNode(workspace.cine.proxy)
         names = workspace.segmentations.names
         editor.setCurrentSegmentID(_FIRST_SEGMENT if _FIRST_SEGMENT in names else next(iter(names), VENTRICLES[0]))
-        self.enter()
+        self._listen()
 
     def _set(self, name: str) -> None:
         setattr(self.panel.parameters, name, self.session.need_workspace().cine.frame)
