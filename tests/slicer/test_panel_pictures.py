@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,18 @@ def cut(bed: Bed, root: Any) -> list[str]:
     return found
 
 
+def nothing_is_cut(bed: Bed, widget: Any) -> None:
+    """Once Qt has laid out what was just shown or hidden."""
+    with suppress(TimeoutError):
+        bed.pump(lambda: cut(bed, widget.parent) == [], 5)
+    assert cut(bed, widget.parent) == []
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_label_can_be_read(bed: Bed, fake: Fake, tmp_path: Path, pictures: Path, width: int) -> None:
     widget = open_panel(bed)
     bed.grab(widget.parent, pictures / f"panel_start_{width}.png", width)
-    assert cut(bed, widget.parent) == []
+    nothing_is_cut(bed, widget)
     connect(bed, widget, fake.address)
     workspace = load(bed, widget, write_cine(tmp_path / "cine_sax.nii.gz", SHAPE))
     states = workspace.states
@@ -65,11 +73,11 @@ def test_every_label_can_be_read(bed: Bed, fake: Fake, tmp_path: Path, pictures:
     settle(bed, widget)
     widget.panel.propagate.ui.propagateButton.click()
     bed.grab(widget.parent, pictures / f"panel_working_{width}.png", width)
-    assert cut(bed, widget.parent) == []
+    nothing_is_cut(bed, widget)
     bed.pump(lambda: not widget.logic.session.tasks.is_busy, what="the refusal")
     settle(bed, widget)
     bed.grab(widget.parent, pictures / f"panel_full_{width}.png", width)
-    assert cut(bed, widget.parent) == []
+    nothing_is_cut(bed, widget)
     assert widget.parent.width == width
 
 
