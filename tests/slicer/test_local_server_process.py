@@ -216,8 +216,8 @@ def test_the_variables_of_slicers_python_stay_here(monkeypatch: pytest.MonkeyPat
     assert now["HOME"] == "of-slicer"
     assert not {"PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH"} & set(now)
     # What the user had before Slicer began is the user's.
-    before = server_environment({"PYTHONPATH": "x", "LD_LIBRARY_PATH": "/opt/lib", "HOME": "h"})
-    assert before == {"LD_LIBRARY_PATH": "/opt/lib", "HOME": "h"}
+    before = server_environment({"PYTHONPATH": "x", "LD_LIBRARY_PATH": "/libraries", "HOME": "h"})
+    assert before == {"LD_LIBRARY_PATH": "/libraries", "HOME": "h"}
     assert serve.TOKEN_VARIABLE == TOKEN_VARIABLE
 
 
