@@ -98,7 +98,7 @@ def cine_from_node(node: Any) -> Cine:
     browser = sequences_logic().GetFirstBrowserNodeForProxyNode(node)
     if browser is not None:
         sequence = browser.GetSequenceNode(node)
-        return cine_of(sequence) if _is_of_volumes(sequence) else _from_browser(browser)
+        return cine_of(sequence) if is_of_volumes(sequence) else _from_browser(browser)
     if is_multi_volume(node):
         return cine_from_components(node)
     raise InputError(
@@ -112,12 +112,13 @@ def _from_browser(browser: Any) -> Cine:
     browser.GetSynchronizedSequenceNodes(found, True)
     sequences += [found.GetItemAsObject(index) for index in range(found.GetNumberOfItems())]
     for sequence in sequences:
-        if sequence is not None and _is_of_volumes(sequence):
+        if sequence is not None and is_of_volumes(sequence):
             return cine_of(sequence)
     raise InputError(f"{browser.GetName()} shows no sequence of volumes")
 
 
-def _is_of_volumes(sequence: Any) -> bool:
+def is_of_volumes(sequence: Any) -> bool:
+    """Whether a sequence's first frame is a scalar volume that is no label map."""
     first = sequence.GetNthDataNode(0) if sequence.GetNumberOfDataNodes() else None
     return (
         first is not None and first.IsA("vtkMRMLScalarVolumeNode") and not first.IsA("vtkMRMLLabelMapVolumeNode")

@@ -28,15 +28,17 @@ class EditWatch:
             look: called with the frame during which something happened.
         """
         segmentation = slicer.vtkSegmentation
-        events = (
+        # Not every Slicer tells that the segmentation was exchanged as a whole.
+        exchanged = getattr(slicer.vtkMRMLSegmentationNode, "SegmentationChangedEvent", None)
+        events = [
             segmentation.SourceRepresentationModified,
             segmentation.ContainedRepresentationNamesModified,
             segmentation.SegmentAdded,
             segmentation.SegmentRemoved,
             segmentation.SegmentModified,
             segmentation.SegmentsOrderModified,
-            slicer.vtkMRMLSegmentationNode.SegmentationChangedEvent,
-        )
+            *([] if exchanged is None else [exchanged]),
+        ]
         self.schedule: Schedule | None = None
         self._node, self._frame, self._look = node, frame, look
         self._pauses = 0

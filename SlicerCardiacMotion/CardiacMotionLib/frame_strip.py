@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import qt
+from slicer.i18n import tr as _
 
 from CardiacMotionLib.frame_states import FrameState, FrameStates
 
 COLUMNS = 15
-_VERIFIED, _CURRENT = "#1b9e3e", "#000000"
+_VERIFIED, _CURRENT, _SUGGESTED = "#1b9e3e", "#000000", "#8a2be2"
 _LOOKS = {
-    FrameState.EMPTY: ("·", "#dcdcdc", "#333333", "empty"),
-    FrameState.DRAWN: ("D", "#1f5fa8", "#ffffff", "drawn"),
-    FrameState.PROPAGATED: ("P", "#f2d16b", "#222222", "propagated"),
-    FrameState.CORRECTED: ("C", "#b0480c", "#ffffff", "corrected"),
+    FrameState.EMPTY: ("·", "#dcdcdc", "#333333"),
+    FrameState.DRAWN: ("D", "#1f5fa8", "#ffffff"),
+    FrameState.PROPAGATED: ("P", "#f2d16b", "#222222"),
+    FrameState.CORRECTED: ("C", "#b0480c", "#ffffff"),
 }
-"""Letter, colours of ground and letter, and the word for it."""
-LEGEND = "D drawn, P propagated, C corrected, V verified too. The frame that is shown is edged in black."
+"""Letter, colours of ground and letter."""
+
+
+@dataclass(frozen=True)
+class _Button:
+    """What a frame's button shows."""
+
+    state: FrameState
+    is_verified: bool
+    is_current: bool
+    is_suggested: bool
+
+
+def legend(*, with_suggestion: bool) -> str:
+    """What the letters and edges mean."""
+    usual = _("D drawn, P propagated, C corrected, V verified too. The frame that is shown is edged in black.")
+    if not with_suggestion:
+        return usual
+    return usual + " " + _("Frames with a violet line are suggested by the server.")
 
 
 class FrameStrip:
@@ -38,22 +57,22 @@ class FrameStrip:
         self._layout.setSpacing(1)
         self._go = go
         self._buttons: list[Any] = []
-        self._seen: list[tuple[FrameState, bool, bool]] = []
+        self._seen: list[_Button | None] = []
 
     @property
     def buttons(self) -> list[Any]:
         """One per frame."""
         return list(self._buttons)
 
-    def show(self, states: FrameStates, current: int) -> None:
+    def show(self, states: FrameStates, current: int, suggested: frozenset[int] = frozenset()) -> None:
         """Show these; only buttons that change are touched."""
         if len(self._buttons) != states.count:
             self._make(states.count)
         for frame, button in enumerate(self._buttons):
-            look = (states.state(frame), frame in states.verified, frame == current)
+            look = _Button(states.state(frame), frame in states.verified, frame == current, frame in suggested)
             if look != self._seen[frame]:
                 self._seen[frame] = look
-                _dress(button, frame, *look)
+                _dress(button, frame, look)
 
     def _make(self, count: int) -> None:
         for button in self._buttons:
@@ -61,8 +80,7 @@ class FrameStrip:
             button.hide()
             button.deleteLater()
         self._buttons = [self._button(frame) for frame in range(count)]
-        # Of no state: whatever is shown first is another one.
-        self._seen = [(FrameState.EMPTY, True, True)] * count
+        self._seen = [None] * count
 
     def _button(self, frame: int) -> Any:
         button = qt.QPushButton(self.widget)
@@ -75,15 +93,31 @@ class FrameStrip:
         return button
 
 
-def _dress(button: Any, frame: int, state: FrameState, is_verified: bool, is_current: bool) -> None:
-    letter, ground, ink, word = _LOOKS[state]
-    edge = _CURRENT if is_current else ground
-    weight = "bold" if is_current else "normal"
-    below = f"border-bottom: 4px solid {_VERIFIED};" if is_verified else ""
-    button.text = f"{frame}\n{letter}{'V' if is_verified else ''}"
+def _dress(button: Any, frame: int, look: _Button) -> None:
+    letter, ground, ink = _LOOKS[look.state]
+    edge = _CURRENT if look.is_current else ground
+    weight = "bold" if look.is_current else "normal"
+    above = f"border-top: 4px solid {_SUGGESTED};" if look.is_suggested else ""
+    below = f"border-bottom: 4px solid {_VERIFIED};" if look.is_verified else ""
+    button.text = f"{frame}\n{letter}{'V' if look.is_verified else ''}"
     button.styleSheet = (
-        f"QPushButton {{ background: {ground}; color: {ink}; border: 3px solid {edge}; {below} padding: 0px; "
-        f"font-weight: {weight}; }}"
+        f"QPushButton {{ background: {ground}; color: {ink}; border: 3px solid {edge}; {above} {below} "
+        f"padding: 0px; font-weight: {weight}; }}"
     )
-    said = f"Frame {frame}: {word}{', verified' if is_verified else ''}"
-    button.toolTip = f"{said}. Shown now" if is_current else f"{said}. Click to go there"
+    button.toolTip = _tool_tip(frame, look)
+
+
+def _tool_tip(frame: int, look: _Button) -> str:
+    words = {
+        FrameState.EMPTY: _("empty"),
+        FrameState.DRAWN: _("drawn"),
+        FrameState.PROPAGATED: _("propagated"),
+        FrameState.CORRECTED: _("corrected"),
+    }
+    said = [words[look.state]]
+    said += [_("verified")] if look.is_verified else []
+    said += [_("suggested by the server")] if look.is_suggested else []
+    text = (
+        _("Frame {frame}: {said}. Shown now") if look.is_current else _("Frame {frame}: {said}. Click to go there")
+    )
+    return text.format(frame=frame, said=", ".join(said))

@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import logging
+import math
+
+from slicer.i18n import tr as _
 
 from CardiacMotionLib.client.errors import ClientError, ServerRefused
 from CardiacMotionLib.errors import InputError
 
-_HINTS = {
-    401: "check the token",
-    413: "the server's manager can raise its limits",
-    429: "try again in a moment",
-    507: "its disk is full",
-}
-
 
 def sentence(error: BaseException) -> str:
     """The message of an error; what nobody expected is logged as well."""
-    if isinstance(error, ServerRefused) and error.status in _HINTS:
-        return _upper(f"{error}; {_HINTS[error.status]}")
+    if isinstance(error, ServerRefused):
+        hint = _hint(error)
+        return _upper(f"{error}; {hint}" if hint else str(error))
     if isinstance(error, ClientError | InputError):
         return _upper(str(error))
     if isinstance(error, OSError):
-        return f"{error.filename or 'A file'}: {error.strerror or error}"
+        where = error.filename or _("A file of this computer")
+        return f"{where}: {error.strerror or error}"
     logging.error("CardiacMotion: unexpected error", exc_info=error)
-    return f"This should not have happened, please report it: {type(error).__name__}: {error}"
+    return _("This should not have happened, please report it: {kind}: {error}").format(
+        kind=type(error).__name__, error=error
+    )
+
+
+def _hint(error: ServerRefused) -> str:
+    """What the reader can do about a refusal, or ""."""
+    if error.retry_seconds is not None:
+        return _("try again in {seconds} s").format(seconds=max(1, math.ceil(error.retry_seconds)))
+    hints = {
+        401: _("check the token"),
+        413: _("the server's manager can raise its limits"),
+        429: _("try again in a moment"),
+        503: _("try again in a moment"),
+        507: _("its disk is full"),
+    }
+    return hints.get(error.status or 0, "")
 
 
 def _upper(text: str) -> str:

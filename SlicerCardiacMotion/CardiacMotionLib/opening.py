@@ -12,7 +12,7 @@ from CardiacMotionLib.cine_loading import NIFTI_SUFFIXES, cine_from_file, cine_f
 from CardiacMotionLib.nifti import NiftiImage, read_nifti
 from CardiacMotionLib.session import Session
 from CardiacMotionLib.signals import Signal
-from CardiacMotionLib.workspace import CaseOnServer
+from CardiacMotionLib.suggestion import keep_suggestion
 
 _KEY = "open"
 
@@ -49,18 +49,18 @@ class Opening:
         """
         self._session.open(cine_from_node(node))
 
-    def file(self, path: Path, case: CaseOnServer | None = None) -> None:
+    def file(self, path: Path, found: Downloaded | None = None) -> None:
         """Load a file, and work on it.
 
         Args:
             path: of the file.
-            case: the image on the server that it is, if it came from there.
+            found: the case that it is, if it came from the server.
 
         Raises:
             InputError: it is no cine, of a file that is read at once; of others, `failed` tells.
         """
         if not path.name.lower().endswith(NIFTI_SUFFIXES):
-            self._open(cine_from_file(path), case)
+            self._open(cine_from_file(path), found)
             return
 
         def work(_task: Task[NiftiImage]) -> NiftiImage:
@@ -69,7 +69,7 @@ class Opening:
         self._session.tasks.start(
             _KEY,
             work,
-            on_done=lambda image: self._open(cine_from_nifti(path, image), case),
+            on_done=lambda image: self._open(cine_from_nifti(path, image), found),
             on_error=self.failed.emit,
         )
 
@@ -89,11 +89,15 @@ class Opening:
             return
         for browser in scene_state.cine_browsers():
             if scene_state.get_json(browser, "Case") == vars(found.case):
-                self._session.open(Cine.find(browser))
+                cine = Cine.find(browser)
+                keep_suggestion(cine, found.suggestion)
+                self._session.open(cine)
                 return
-        self.file(found.path, found.case)
+        self.file(found.path, found)
 
-    def _open(self, cine: Cine, case: CaseOnServer | None) -> None:
+    def _open(self, cine: Cine, found: Downloaded | None) -> None:
+        if found is not None:
+            keep_suggestion(cine, found.suggestion)
         workspace = self._session.open(cine)
-        if case is not None:
-            workspace.case = case
+        if found is not None:
+            workspace.case = found.case

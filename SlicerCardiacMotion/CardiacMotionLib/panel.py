@@ -12,18 +12,10 @@ import vtk
 from CardiacMotionLib import scene_state
 from CardiacMotionLib.background import Timer
 from CardiacMotionLib.cine import Cine
-from CardiacMotionLib.local_runner import LocalRunner
 from CardiacMotionLib.measures import Measures
 from CardiacMotionLib.messages import sentence
-from CardiacMotionLib.motion_fetch import MotionFetch
-from CardiacMotionLib.opening import Opening
 from CardiacMotionLib.parameters import start_with
-from CardiacMotionLib.sections.case import CaseSection
-from CardiacMotionLib.sections.contour import ContourSection
-from CardiacMotionLib.sections.learn import LearnSection
-from CardiacMotionLib.sections.local import LocalBox
-from CardiacMotionLib.sections.look import LookSection
-from CardiacMotionLib.sections.propagate import PropagateSection
+from CardiacMotionLib.sections import section_classes
 from CardiacMotionLib.sections.section import Section
 from CardiacMotionLib.session import Session
 from CardiacMotionLib.workspace import Workspace
@@ -56,7 +48,7 @@ class Panel:
         start_timer: Timer,
         single_shot: Callable[[int, Callable[[], None]], None],
     ) -> None:
-        self.resource, self.session = resource, session
+        self.resource, self.session, self.start_timer = resource, session, start_timer
         self.measures: Measures | None = None
         self.ui: Any = slicer.util.childWidgetVariables(widget)
         self._layout = widget.layout()
@@ -68,18 +60,12 @@ class Panel:
         self._is_waiting = self._is_closed = False
         self._owner: Section | None = None
         self._cancel: Callable[[], None] = lambda: None
-        self.opening = Opening(session)
-        self.fetch = MotionFetch(session.tasks, session.link)
-        self.runner = LocalRunner(start_timer)
-        self.case = CaseSection(self, self.opening)
-        self.local = LocalBox(self.case, self.runner, self.case.connect_to)
-        self.contour, self.propagate = ContourSection(self), PropagateSection(self)
-        self.look, self.learn = LookSection(self, self.fetch), LearnSection(self)
-        self.sections: list[Section] = [self.case, self.contour, self.propagate, self.look, self.learn]
+        self._keeps_views = False
+        self.sections: list[Section] = [make(self) for make in section_classes()]
         for index, section in enumerate(self.sections):
             self._layout.insertWidget(index, section.widget)
         self.ui.statusFrame.hide()
-        self.ui.dismissButton.connect("clicked()", lambda: self.say("", self._owner or self.case))
+        self.ui.dismissButton.connect("clicked()", lambda: self.say("", self._owner or self.sections[0]))
         self.ui.cancelButton.connect("clicked()", self._cancel_clicked)
         self._disconnect = self._listen()
         self._parameter_observer: tuple[Any, int] | None = None
@@ -87,6 +73,14 @@ class Panel:
         # The scene may have been there before the module was first looked at.
         self._go_on()
         self.update()
+
+    def section(self, name: str) -> Section:
+        """The section whose .ui file has this name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return {each.UI: each for each in self.sections}[name]
 
     def say(self, text: str, section: Section, *, is_error: bool = False) -> None:
         """See `sections.section.Panel`."""
@@ -99,7 +93,15 @@ class Panel:
         """See `sections.section.Panel`."""
         self.say("", section)
         self._cancel = cancel
-        self._set_progress((0.0, ""))
+        self.set_progress((0.0, ""))
+
+    def set_progress(self, progress: tuple[float, str]) -> None:
+        """See `sections.section.Panel`."""
+        fraction, message = progress
+        bar = self.ui.progressBar
+        bar.value = round(1000 * min(max(fraction, 0.0), 1.0))
+        bar.format = f"{message} %p%".strip()
+        self._show_status()
 
     @contextmanager
     def telling(self, section: Section) -> Iterator[None]:
@@ -122,7 +124,6 @@ class Panel:
         for section in self.sections:
             section.widget.setVisible(section.is_wanted())
             section.update()
-        self.local.update()
         self._show_status()
 
     def enter(self) -> None:
@@ -139,12 +140,11 @@ class Panel:
     def scene_closes(self) -> None:
         """Let go of the scene's nodes while they are there; what is under way is cancelled."""
         self.session.live.is_on = False
-        self.fetch.cancel()
-        self.opening.cancel()
         self.session.cases.cancel()
         self._unbind_parameters()
         self.session.close_case()
-        self.contour.update()
+        for section in self.sections:
+            section.scene_closes()
 
     def scene_closed(self) -> None:
         """Begin anew in the empty scene."""
@@ -162,8 +162,12 @@ class Panel:
         browser, workspace = self.parameters.browser, self.session.workspace
         is_open = workspace is not None and workspace.cine.browser is browser
         if browser is not None and not is_open and scene_state.is_cine(browser):
-            with self.telling(self.case):
-                self.session.open(Cine.find(browser))
+            self._keeps_views = True  # they came with the scene as they were
+            try:
+                with self.telling(self.sections[0]):
+                    self.session.open(Cine.find(browser))
+            finally:
+                self._keeps_views = False
 
     def close(self) -> None:
         """The panel goes away, and with it the server on this machine."""
@@ -174,35 +178,21 @@ class Panel:
         self._unbind_parameters()
         for section in self.sections:
             section.close()
-        self.local.close()
         if self.measures is not None:
             self.measures.close()
 
     def _listen(self) -> list[Callable[[], None]]:
         session = self.session
-
-        def fail(error: BaseException, section: Section | None = None) -> None:
-            self.say(sentence(error), section or self._owner or self.case, is_error=True)
-            self.update_soon()
-
         return [
             session.workspace_changed.connect(self._workspace_changed),
-            session.link.changed.connect(lambda _: self.update_soon()),
-            session.propagation.finished.connect(lambda _: self.update_soon()),
-            session.propagation.progress.connect(self._set_progress),
-            session.cases.progress.connect(self._set_progress),
-            self.fetch.progress.connect(self._set_progress),
-            session.propagation.failed.connect(lambda error: fail(error, self.propagate)),
-            session.link.failed.connect(lambda error: fail(error, self.case)),
-            self.opening.failed.connect(lambda error: fail(error, self.case)),
-            self.fetch.failed.connect(lambda error: fail(error, self.look)),
-            session.cases.failed.connect(fail),  # cases are sent for several sections
-            self.opening.nothing_left.connect(self._nothing_left),
+            session.link.changed.connect(lambda _offer: self.update_soon()),
+            session.cases.progress.connect(self.set_progress),
+            session.cases.failed.connect(self._case_failed),
         ]
 
-    def _nothing_left(self, _: None) -> None:
-        self.say("Every case on the server has labels.", self.case)
-        self.update_soon()
+    def _case_failed(self, error: BaseException) -> None:
+        # Cases are sent for several sections: it is told where it was asked for.
+        (self._owner or self.sections[0]).fail(error)
 
     def _workspace_changed(self, workspace: Workspace | None) -> None:
         if self.measures is not None:
@@ -211,12 +201,13 @@ class Panel:
         self._watch(workspace)
         if workspace is not None:
             start_with(self.parameters, workspace.cine.browser, workspace.cine.n_frames)
-            workspace.states_changed.connect(lambda _: self.update_soon())
-            workspace.labels_changed.connect(lambda _: self.update_soon())
+            workspace.states_changed.connect(lambda _states: self.update_soon())
+            workspace.labels_changed.connect(lambda _frames: self.update_soon())
             self.measures = Measures(workspace, self._single_shot)
             self.measures.set_frames(self.parameters.endDiastole, self.parameters.endSystole)
-            self.measures.changed.connect(lambda _: self.update_soon())
-            slicer.util.setSliceViewerLayers(background=workspace.cine.proxy, fit=True)
+            self.measures.changed.connect(lambda _function: self.update_soon())
+            if not self._keeps_views:
+                slicer.util.setSliceViewerLayers(background=workspace.cine.proxy, fit=True)
         self.update_soon()
 
     def _watch(self, workspace: Workspace | None) -> None:
@@ -265,33 +256,15 @@ class Panel:
         self._is_waiting = False
         self.update()
 
-    @property
-    def _is_working(self) -> bool:
-        session = self.session
-        return (
-            session.link.is_connecting
-            or session.cases.is_busy
-            or self.opening.is_busy
-            or self.fetch.is_busy
-            or session.propagation.is_running
-        )
-
     def _move_below(self, section: Section) -> None:
         if self._owner is not section:
             self._owner = section
             self._layout.removeWidget(self.ui.statusFrame)
             self._layout.insertWidget(self._layout.indexOf(section.widget) + 1, self.ui.statusFrame)
 
-    def _set_progress(self, progress: tuple[float, str]) -> None:
-        fraction, message = progress
-        bar = self.ui.progressBar
-        bar.value = round(1000 * min(max(fraction, 0.0), 1.0))
-        bar.format = f"{message} %p%".strip()
-        self._show_status()
-
     def _show_status(self) -> None:
         """The bar only for what was asked for: one that comes and goes with every edit would only unsettle."""
-        working = self._is_working and not self._is_only_live
+        working = any(section.is_busy for section in self.sections) and not self._is_only_live
         for each in (self.ui.progressBar, self.ui.cancelButton):
             each.setVisible(working)
         said = bool(self.ui.messageLabel.text)

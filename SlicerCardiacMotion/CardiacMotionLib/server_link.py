@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,23 @@ class Target:
             BadCall: the address is none.
         """
         return Client(self.address, token=self.token, verify=self.certificates or True)
+
+    def check(self) -> None:
+        """Whether a server could be there; nothing is sent.
+
+        Raises:
+            BadCall: the address is none.
+            InputError: the file holds no certificates, or cannot be read.
+        """
+        self.client().close()
+        if self.certificates is None:
+            return
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(self.certificates)
+        except OSError as error:
+            # Of ssl, what is no certificate is an OSError too, and its own words say little.
+            why = "it holds none" if isinstance(error, ssl.SSLError) else error.strerror
+            raise InputError(f"expected a file with certificates (PEM) at {self.certificates}: {why}") from error
 
 
 class ServerLink:
@@ -88,9 +106,9 @@ class ServerLink:
 
         Raises:
             BadCall: the address is none.
+            InputError: the file holds no certificates, or cannot be read.
         """
-        with target.client():
-            pass  # an address that is none is told at once
+        target.check()
         self.disconnect()
 
         def work(task: Task[Offer]) -> Offer:

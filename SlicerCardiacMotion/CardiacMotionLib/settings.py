@@ -23,6 +23,15 @@ class Settings:
         qt.QSettings().setValue(_GROUP + "Address", value)
 
     @property
+    def certificates(self) -> str:
+        """File with certificates of authorities that servers are checked against; "" for the usual ones."""
+        return _text("Certificates")
+
+    @certificates.setter
+    def certificates(self, value: str) -> None:
+        qt.QSettings().setValue(_GROUP + "Certificates", value)
+
+    @property
     def command(self) -> str:
         """Folder of the program that starts a server on this machine; "" for the PATH."""
         return _text("Command")

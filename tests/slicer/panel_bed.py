@@ -49,7 +49,7 @@ def load(bed: Bed, widget: Any, path: Path) -> Any:
     """Loads the file by the panel's button; returns the workspace."""
     bed.dialogs.answer(str(path), containing="Load a cine")
     before = widget.logic.session.workspace
-    widget.panel.case.ui.fileButton.click()
+    widget.panel.section("Case").ui.fileButton.click()
     bed.pump(lambda: widget.logic.session.workspace not in {None, before}, what="the file")
     settle(bed, widget)
     return widget.logic.session.workspace
@@ -81,7 +81,7 @@ def settle(bed: Bed, widget: Any) -> None:
 
 def connect(bed: Bed, widget: Any, address: str, token: str = "") -> None:
     """Types the address, and presses the button."""
-    ui = widget.panel.case.ui
+    ui = widget.panel.section("Case").ui
     ui.addressEdit.text, ui.tokenEdit.text = address, token
     ui.connectButton.click()
     link = widget.logic.session.link

@@ -28,7 +28,7 @@ def shown(widget: Any) -> list[bool]:
 
 
 def test_nothing_can_be_pressed_that_can_do_nothing(bed: Bed, widget: Any) -> None:
-    ui = widget.panel.case.ui
+    ui = widget.panel.section("Case").ui
     assert shown(widget) == [True, False, False, False, False]
     assert (ui.nextButton.enabled, ui.nextButton.toolTip) == (False, "Connect to a server first")
     assert (ui.useButton.enabled, ui.useButton.toolTip) == (False, "Choose a cine of the scene first")
@@ -40,7 +40,7 @@ def test_nothing_can_be_pressed_that_can_do_nothing(bed: Bed, widget: Any) -> No
 
 def test_a_file_is_ready_to_be_drawn_on(bed: Bed, widget: Any, tmp_path: Path) -> None:
     workspace = load(bed, widget, write_cine(tmp_path / "disc.nii.gz"))
-    editor = widget.panel.contour.ui.editor
+    editor = widget.panel.section("Contour").ui.editor
     assert shown(widget) == [True, True, False, True, False]
     assert editor.segmentationNode() is workspace.segmentations.proxy
     assert editor.sourceVolumeNode() is workspace.cine.proxy
@@ -48,7 +48,7 @@ def test_a_file_is_ready_to_be_drawn_on(bed: Bed, widget: Any, tmp_path: Path) -
     assert workspace.segmentations.names == ("RV", "MYO", "LV")
     composite: Any = bed.scene.GetNodeByID("vtkMRMLSliceCompositeNodeRed")
     assert composite.GetBackgroundVolumeID() == workspace.cine.proxy.GetID()
-    assert "disc: 8 frames, 3 slices of 36 by 40 voxels" in widget.panel.case.ui.caseLabel.text
+    assert "disc: 8 frames, 3 slices of 36 by 40 voxels" in widget.panel.section("Case").ui.caseLabel.text
 
 
 @pytest.mark.parametrize("name", ["broken.nii.gz", "broken.seq.nrrd", "frame.nii.gz", "gone.nii.gz"])
@@ -63,27 +63,27 @@ def test_a_file_that_is_no_cine_is_one_message_and_the_scene_as_it_was(
         path.write_bytes(b"nothing that could be read")
     nodes = bed.scene.GetNumberOfNodes()
     bed.dialogs.answer(str(path))
-    widget.panel.case.ui.fileButton.click()
+    widget.panel.section("Case").ui.fileButton.click()
     bed.pump(lambda: message(widget) != "", what="the message")
     settle(bed, widget)
     assert name in message(widget)
     assert "should not have happened" not in message(widget)
     assert bed.scene.GetNumberOfNodes() == nodes
-    assert widget.panel.case.ui.fileButton.enabled
+    assert widget.panel.section("Case").ui.fileButton.enabled
     widget.panel.ui.dismissButton.click()
     assert not widget.panel.ui.statusFrame.visible
 
 
 def test_no_file_chosen_is_no_error(bed: Bed, widget: Any) -> None:
     bed.dialogs.answer("")
-    widget.panel.case.ui.fileButton.click()
+    widget.panel.section("Case").ui.fileButton.click()
     assert message(widget) == ""
 
 
 def test_a_cine_of_the_scene_is_used(bed: Bed, widget: Any, tmp_path: Path) -> None:
     loading: Any = importlib.import_module("CardiacMotionLib.cine_loading")
     cine = loading.cine_from_file(write_cine(tmp_path / "there.nii.gz"))
-    ui = widget.panel.case.ui
+    ui = widget.panel.section("Case").ui
     ui.cineSelector.setCurrentNode(cine.browser)
     settle(bed, widget)
     assert ui.useButton.enabled
@@ -99,24 +99,24 @@ def test_another_cine_has_a_range_of_its_own(bed: Bed, widget: Any, tmp_path: Pa
     widget.panel.parameters.endSystole, widget.panel.parameters.onlyRange = 2, True
     settle(bed, widget)
     long = load(bed, widget, write_cine(tmp_path / "long.nii.gz", (12, 2, 40, 36)))
-    parameters, ui = widget.panel.parameters, widget.panel.propagate.ui
+    parameters, ui = widget.panel.parameters, widget.panel.section("Propagate").ui
     assert (parameters.endSystole, parameters.onlyRange) == (None, False)
     assert (parameters.firstFrame, parameters.lastFrame, ui.lastSpin.value) == (0, 11, 11)
-    assert widget.panel.case.ui.cineSelector.currentNode() is long.cine.browser
+    assert widget.panel.section("Case").ui.cineSelector.currentNode() is long.cine.browser
 
 
 def test_a_browser_of_something_else_is_one_message(bed: Bed, widget: Any) -> None:
     browser = bed.scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "of markups")
-    widget.panel.case.ui.cineSelector.setCurrentNode(browser)
+    widget.panel.section("Case").ui.cineSelector.setCurrentNode(browser)
     settle(bed, widget)
-    widget.panel.case.ui.useButton.click()
+    widget.panel.section("Case").ui.useButton.click()
     assert message(widget) == "Of markups shows no sequence of volumes"
     assert widget.logic.session.workspace is None
 
 
 def test_phases_are_found_or_set(bed: Bed, widget: Any, tmp_path: Path) -> None:
     workspace = load(bed, widget, write_cine(tmp_path / "disc.nii.gz"))
-    ui = widget.panel.contour.ui
+    ui = widget.panel.section("Contour").ui
     assert ui.edLabel.text == ui.esLabel.text == "not known yet"
     workspace.take_as_drawn({t: disc_labels(t) for t in range(8)})
     settle(bed, widget)
@@ -136,11 +136,11 @@ def test_phases_are_found_or_set(bed: Bed, widget: Any, tmp_path: Path) -> None:
 def test_the_mark_of_the_plot_follows_the_frame(bed: Bed, widget: Any, tmp_path: Path) -> None:
     workspace = load(bed, widget, write_cine(tmp_path / "disc.nii.gz"))
     marks = bed.slicer.util.getNode("disc current frame").GetTable()
-    widget.panel.contour.ui.seekWidget._stand_in_slider.value = 5
+    widget.panel.section("Contour").ui.seekWidget._stand_in_slider.value = 5
     assert workspace.cine.frame == 5
     assert marks.GetColumn(0).GetValue(0) == workspace.cine.times[5]
     draw(bed, widget, 5)
-    widget.panel.look.ui.curvesButton.click()
+    widget.panel.section("Look").ui.curvesButton.click()
     assert message(widget) == ""
     view = bed.app.layoutManager().plotWidget(0).mrmlPlotViewNode()
     assert view.GetPlotChartNodeID() == widget.panel.measures.plot.chart.GetID()
@@ -149,7 +149,7 @@ def test_the_mark_of_the_plot_follows_the_frame(bed: Bed, widget: Any, tmp_path:
 def test_surfaces_are_shown_and_hidden(bed: Bed, widget: Any, tmp_path: Path) -> None:
     workspace = load(bed, widget, write_cine(tmp_path / "disc.nii.gz"))
     draw(bed, widget, 0)
-    box = widget.panel.look.ui.surfacesBox
+    box = widget.panel.section("Look").ui.surfacesBox
     box.click()
     assert workspace.segmentations.is_3d
     settle(bed, widget)
@@ -177,15 +177,15 @@ def test_a_saved_scene_comes_back_as_it_was(bed: Bed, widget: Any, tmp_path: Pat
     np.testing.assert_array_equal(workspace.labels(2), disc_labels(2))
     assert (parameters.endSystole, parameters.note, parameters.live) == (4, "kept", True)
     assert (parameters.onlyRange, parameters.lastFrame) == (True, 6)
-    assert widget.panel.learn.ui.noteEdit.text == "kept"
-    assert widget.panel.contour.ui.editor.segmentationNode() is workspace.segmentations.proxy
+    assert widget.panel.section("Learn").ui.noteEdit.text == "kept"
+    assert widget.panel.section("Contour").ui.editor.segmentationNode() is workspace.segmentations.proxy
     draw(bed, widget, 5)
     assert workspace.states.key_frames == (2, 5)
 
 
 def test_the_editor_listens_only_while_the_module_is_looked_at(bed: Bed, widget: Any, tmp_path: Path) -> None:
     load(bed, widget, write_cine(tmp_path / "disc.nii.gz"))
-    editor = widget.panel.contour.ui.editor
+    editor = widget.panel.section("Contour").ui.editor
     assert editor._stand_in_active
     editor.setActiveEffectByName("Paint")
     widget.exit()
@@ -199,7 +199,7 @@ def test_the_editor_listens_only_while_the_module_is_looked_at(bed: Bed, widget:
 def test_the_token_is_kept_only_where_that_is_wanted(bed: Bed, widget: Any, remember: bool) -> None:
     fake = Fake()
     try:
-        widget.panel.case.ui.rememberBox.checked = remember
+        widget.panel.section("Case").ui.rememberBox.checked = remember
         connect(bed, widget, fake.address, TOKEN)
     finally:
         fake.close()
@@ -236,12 +236,12 @@ def test_a_server_that_does_not_answer_as_it_should_is_one_message(
     fake.close()
     assert said in message(widget).lower()
     assert TOKEN not in message(widget)
-    assert widget.panel.case.ui.connectButton.text == "Connect"
+    assert widget.panel.section("Case").ui.connectButton.text == "Connect"
     assert not widget.panel.ui.progressBar.visible
 
 
 def test_an_address_that_is_none_is_told_at_once(bed: Bed, widget: Any) -> None:
-    ui = widget.panel.case.ui
+    ui = widget.panel.section("Case").ui
     ui.addressEdit.text = "somewhere"
     ui.connectButton.click()
     assert "http://HOST:PORT" in message(widget)
@@ -249,7 +249,7 @@ def test_an_address_that_is_none_is_told_at_once(bed: Bed, widget: Any) -> None:
 
 
 def test_without_the_command_it_says_in_two_lines_how_to_install_it(bed: Bed, widget: Any, tmp_path: Path) -> None:
-    ui = widget.panel.case.ui
+    ui = widget.panel.section("Case").ui
     bed.dialogs.answer(str(tmp_path / "studies"), containing="images and labels")
     ui.studiesButton.click()
     ui.commandEdit.text = str(tmp_path)
@@ -265,7 +265,7 @@ def test_a_local_server_that_fails_says_why(bed: Bed, widget: Any, tmp_path: Pat
     command = tmp_path / "cardiac-motion"
     command.write_text("#!/bin/sh\necho 'no disk for studies'\nexit 3\n", encoding="utf-8")
     command.chmod(command.stat().st_mode | stat.S_IXUSR)
-    ui = widget.panel.case.ui
+    ui = widget.panel.section("Case").ui
     ui.localBox.collapsed = False
     ui.studiesEdit.text, ui.commandEdit.text = str(tmp_path / "studies"), str(tmp_path)
     settle(bed, widget)

@@ -88,14 +88,14 @@ def test_a_refused_propagation_is_one_message(
     bed: Bed, widget: Any, fake: Fake, answers: dict[str, Reply], said: str
 ) -> None:
     fake.replies = Script(**answers)
-    widget.panel.propagate.ui.propagateButton.click()
+    widget.panel.section("Propagate").ui.propagateButton.click()
     wait(bed, widget)
     assert said in message(widget)
     assert "should not have happened" not in message(widget)
     assert is_as_it_was(widget)
-    assert widget.panel.propagate.ui.propagateButton.enabled
+    assert widget.panel.section("Propagate").ui.propagateButton.enabled
     layout = widget.panel._layout
-    below = layout.indexOf(widget.panel.propagate.widget) + 1
+    below = layout.indexOf(widget.panel.section("Propagate").widget) + 1
     assert layout.indexOf(widget.panel.ui.statusFrame) == below
 
 
@@ -118,7 +118,7 @@ def test_labels_of_another_size_are_not_written(bed: Bed, widget: Any, fake: Fak
         return Script()(request)
 
     fake.replies = answer
-    widget.panel.propagate.ui.propagateButton.click()
+    widget.panel.section("Propagate").ui.propagateButton.click()
     wait(bed, widget)
     assert "labels (8, 3, 40, 36)" in message(widget)
     assert is_as_it_was(widget)
@@ -131,15 +131,15 @@ def test_without_the_motion_task_there_is_no_section_for_it(bed: Bed, fake: Fake
     connect(bed, widget, fake.address)
     load(bed, widget, write_cine(tmp_path / "disc.nii.gz"))
     assert [section.widget.visible for section in widget.panel.sections] == [True, True, False, True, True]
-    assert "something-new" in widget.panel.case.ui.offerLabel.text
-    widget.panel.case.ui.connectButton.click()
+    assert "something-new" in widget.panel.section("Case").ui.offerLabel.text
+    widget.panel.section("Case").ui.connectButton.click()
     settle(bed, widget)
     assert [section.widget.visible for section in widget.panel.sections] == [True, True, False, True, False]
 
 
 def test_every_case_has_labels(bed: Bed, widget: Any, fake: Fake) -> None:
     fake.replies = Script(activelearning=as_json({}))
-    widget.panel.case.ui.nextButton.click()
+    widget.panel.section("Case").ui.nextButton.click()
     wait(bed, widget)
     assert message(widget) == "Every case on the server has labels."
 
@@ -165,7 +165,7 @@ def test_the_server_is_killed_in_the_middle_of_a_propagation(bed: Bed, tmp_path:
         session = widget.logic.session
         said: list[object] = []
         session.propagation.progress.connect(said.append)
-        widget.panel.propagate.ui.propagateButton.click()
+        widget.panel.section("Propagate").ui.propagateButton.click()
         bed.pump(lambda: bool(said), seconds=30, what="the job")
         os.kill(running.pid, signal.SIGKILL)
         with bed.heartbeat() as heart:
@@ -177,11 +177,11 @@ def test_the_server_is_killed_in_the_middle_of_a_propagation(bed: Bed, tmp_path:
     assert is_as_it_was(widget)
     assert heart.gaps
     np.testing.assert_array_equal(session.workspace.labels(1), disc_labels(1))
-    assert widget.panel.propagate.ui.propagateButton.enabled
+    assert widget.panel.section("Propagate").ui.propagateButton.enabled
 
 
 def test_two_quick_edits_are_one_request_for_the_newest(bed: Bed, widget: Any, fake: Fake) -> None:
-    widget.panel.propagate.ui.liveBox.click()
+    widget.panel.section("Propagate").ui.liveBox.click()
     settle(bed, widget)
     fake.replies = Script(jobs=refusal(422, message="enough"))
     draw(bed, widget, 2)

@@ -68,10 +68,10 @@ def test_every_label_can_be_read(bed: Bed, fake: Fake, tmp_path: Path, pictures:
     carried = states.edited(0).carried(range(SHAPE[0])).edited(9).edited(21)
     workspace._set_states(carried.with_verified(9, True).with_verified(4, True))
     workspace.cine.frame = 9
-    widget.panel.case.ui.localBox.collapsed = False
+    widget.panel.section("Case").ui.localBox.collapsed = False
     fake.replies = Script(datastore=refusal(409, message="expected the image as it is on the server, got another"))
     settle(bed, widget)
-    widget.panel.propagate.ui.propagateButton.click()
+    widget.panel.section("Propagate").ui.propagateButton.click()
     bed.grab(widget.parent, pictures / f"panel_working_{width}.png", width)
     nothing_is_cut(bed, widget)
     bed.pump(lambda: not widget.logic.session.tasks.is_busy, what="the refusal")

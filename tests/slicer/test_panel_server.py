@@ -53,13 +53,13 @@ def press(bed: Bed, widget: Any, button: Any) -> None:
 
 
 def letters(widget: Any) -> str:
-    return "".join(button.text.split("\n")[1][0] for button in widget.panel.propagate.strip.buttons)
+    return "".join(button.text.split("\n")[1][0] for button in widget.panel.section("Propagate").strip.buttons)
 
 
 def test_one_contoured_frame_one_click_contours_on_all(
     bed: Bed, panel: Any, studies: Path, pictures: Path
 ) -> None:
-    session, ui = panel.logic.session, panel.panel.propagate.ui
+    session, ui = panel.logic.session, panel.panel.section("Propagate").ui
     workspace = session.workspace
     assert [section.widget.visible for section in panel.panel.sections] == [True] * 5
     assert letters(panel) == "D" + "·" * (COUNT - 1)
@@ -70,16 +70,16 @@ def test_one_contoured_frame_one_click_contours_on_all(
     np.testing.assert_array_equal(workspace.labels(0), disc_labels(0))
     measures = panel.panel.measures
     assert measures.function.ventricles["LV"].end_diastolic_ml > 0
-    assert panel.panel.look.ui.measuresTable.rowCount == measures.plot.metrics.GetNumberOfRows() > 0
-    assert "found" in panel.panel.contour.ui.edLabel.text
+    assert panel.panel.section("Look").ui.measuresTable.rowCount == measures.plot.metrics.GetNumberOfRows() > 0
+    assert "found" in panel.panel.section("Contour").ui.edLabel.text
 
     draw(bed, panel, 4)
     assert letters(panel) == "DPPPCPPP"
     assert ui.releaseButton.enabled
-    learn = panel.panel.learn.ui
+    learn = panel.panel.section("Learn").ui
     learn.verifiedBox.click()
     settle(bed, panel)
-    assert panel.panel.propagate.strip.buttons[4].text == "4\nCV"
+    assert panel.panel.section("Propagate").strip.buttons[4].text == "4\nCV"
     learn.noteEdit.text = "drawn in a test"
     press(bed, panel, learn.submitButton)
     assert "disc, version 1, 1 frame verified" in learn.savedLabel.text
@@ -91,7 +91,7 @@ def test_one_contoured_frame_one_click_contours_on_all(
 
 
 def test_undo_release_and_a_range(bed: Bed, panel: Any) -> None:
-    ui, workspace = panel.panel.propagate.ui, panel.logic.session.workspace
+    ui, workspace = panel.panel.section("Propagate").ui, panel.logic.session.workspace
     assert (ui.undoButton.enabled, ui.undoButton.toolTip) == (False, "There is no propagation to take back")
     ui.rangeBox.click()
     ui.firstSpin.value, ui.lastSpin.value = 2, 3
@@ -104,7 +104,7 @@ def test_undo_release_and_a_range(bed: Bed, panel: Any) -> None:
     ui.firstSpin.value = 5
     settle(bed, panel)
     assert (ui.propagateButton.enabled, ui.propagateButton.toolTip) == (False, "The range ends before it begins")
-    panel.panel.propagate.strip.buttons[0].click()
+    panel.panel.section("Propagate").strip.buttons[0].click()
     settle(bed, panel)
     press(bed, panel, ui.releaseButton)
     assert workspace.states.key_frames == ()
@@ -115,14 +115,14 @@ def test_undo_release_and_a_range(bed: Bed, panel: Any) -> None:
 
 
 def test_only_this_frame_is_carried_where_that_is_wanted(bed: Bed, panel: Any) -> None:
-    ui = panel.panel.propagate.ui
+    ui = panel.panel.section("Propagate").ui
     draw(bed, panel, 3)
-    panel.panel.propagate.strip.buttons[1].click()
+    panel.panel.section("Propagate").strip.buttons[1].click()
     ui.fromThisBox.click()
     settle(bed, panel)
     assert panel.logic.session.workspace.cine.frame == 1
     assert ui.propagateButton.toolTip == "Frame 1 is not drawn or corrected; draw on it first"
-    panel.panel.propagate.strip.buttons[3].click()
+    panel.panel.section("Propagate").strip.buttons[3].click()
     settle(bed, panel)
     answers: list[Any] = []
     panel.logic.session.propagation.finished.connect(answers.append)
@@ -132,7 +132,7 @@ def test_only_this_frame_is_carried_where_that_is_wanted(bed: Bed, panel: Any) -
 
 
 def test_live_the_other_frames_follow_an_edit(bed: Bed, panel: Any) -> None:
-    ui, session = panel.panel.propagate.ui, panel.logic.session
+    ui, session = panel.panel.section("Propagate").ui, panel.logic.session
     press(bed, panel, ui.propagateButton)
     before = session.workspace.labels(5).copy()
     ui.liveBox.click()
@@ -150,7 +150,7 @@ def test_live_the_other_frames_follow_an_edit(bed: Bed, panel: Any) -> None:
 
 def test_a_cancelled_propagation_changes_nothing(bed: Bed, panel: Any) -> None:
     session, frame = panel.logic.session, panel.panel.ui
-    panel.panel.propagate.ui.propagateButton.click()
+    panel.panel.section("Propagate").ui.propagateButton.click()
     assert frame.progressBar.visible
     assert frame.cancelButton.visible
     frame.cancelButton.click()
@@ -158,21 +158,21 @@ def test_a_cancelled_propagation_changes_nothing(bed: Bed, panel: Any) -> None:
     assert not frame.statusFrame.visible
     assert letters(panel) == "D·······"
     assert session.workspace.states.key_frames == (0,)
-    assert panel.panel.propagate.ui.propagateButton.enabled
+    assert panel.panel.section("Propagate").ui.propagateButton.enabled
 
 
 def test_the_scene_is_closed_in_the_middle_of_a_job(bed: Bed, panel: Any) -> None:
-    panel.panel.propagate.ui.propagateButton.click()
+    panel.panel.section("Propagate").ui.propagateButton.click()
     bed.scene.Clear(0)
     wait(bed, panel)
     assert panel.logic.session.workspace is None
     assert [section.widget.visible for section in panel.panel.sections] == [True, False, False, False, False]
-    assert panel.panel.case.ui.caseLabel.text == "No cine yet."
+    assert panel.panel.section("Case").ui.caseLabel.text == "No cine yet."
     assert message(panel) == ""
 
 
 def test_the_next_case_is_fetched_and_gone_on_with(bed: Bed, panel: Any, address: str, tmp_path: Path) -> None:
-    session, ui = panel.logic.session, panel.panel.case.ui
+    session, ui = panel.logic.session, panel.panel.section("Case").ui
     write_cine(tmp_path / "another.nii.gz")
     with session.link.target.client() as client:
         client.put_image("another", tmp_path / "another.nii.gz")
@@ -188,7 +188,7 @@ def test_the_next_case_is_fetched_and_gone_on_with(bed: Bed, panel: Any, address
 
 
 def test_motion_is_shown_and_carries_a_model_along(bed: Bed, panel: Any) -> None:
-    ui = panel.panel.look.ui
+    ui = panel.panel.section("Look").ui
     assert ui.motionCombo.toolTip == "Get the motion first"
     press(bed, panel, ui.motionButton)
     assert message(panel) == ""
@@ -212,7 +212,7 @@ def test_a_wrong_token_is_one_clear_message(bed: Bed, address: str) -> None:
     assert widget.logic.session.link.offer is None
     connect(bed, widget, address, TOKEN)
     assert message(widget) == ""
-    assert widget.panel.case.ui.offerLabel.text.endswith("It offers: motion (recursive).")
+    assert widget.panel.section("Case").ui.offerLabel.text.endswith("It offers: motion (recursive).")
 
 
 def test_a_server_of_ones_own_is_started_used_and_stopped(bed: Bed, tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_a_server_of_ones_own_is_started_used_and_stopped(bed: Bed, tmp_path: Pa
     if not command.is_file():
         pytest.skip(f"not run: {command} is not there")
     widget = open_panel(bed)
-    ui, link = widget.panel.case.ui, widget.logic.session.link
+    ui, link = widget.panel.section("Case").ui, widget.logic.session.link
     ui.localBox.collapsed = False
     ui.commandEdit.text, ui.studiesEdit.text = str(command.parent), str(tmp_path / "studies")
     settle(bed, widget)
@@ -238,7 +238,7 @@ def test_a_server_of_ones_own_is_started_used_and_stopped(bed: Bed, tmp_path: Pa
     assert bed.qt.QSettings().value("CardiacMotion/Token") is None
     assert bed.qt.QSettings().value("CardiacMotion/Address") is None
     ui.stopButton.click()
-    bed.pump(lambda: not widget.panel.runner.is_running, seconds=30, what="its end")
+    bed.pump(lambda: not widget.panel.section("Case").local.runner.is_running, seconds=30, what="its end")
     settle(bed, widget)
     assert link.offer is None
     assert (ui.addressEdit.text, ui.tokenEdit.text) == ("http://127.0.0.1:8000", "")

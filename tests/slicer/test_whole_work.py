@@ -51,18 +51,18 @@ def work(bed: Bed, widget: Any, address: str, truth: np.ndarray, folder: Path) -
     """Next case, draw, propagate, edit frame 9, the rest follows, submit; the server has what the scene has."""
     panel, session = widget.panel, widget.logic.session
     connect(bed, widget, address)
-    panel.case.ui.nextButton.click()
+    panel.section("Case").ui.nextButton.click()
     bed.pump(lambda: session.workspace is not None, SECONDS, what="the next case")
     settle(bed, widget)
     workspace = session.workspace
     draw(bed, workspace, 0, truth[0])
     bed.pump(lambda: workspace.states.key_frames == (0,), SECONDS, what="the drawn frame")
     settle(bed, widget)
-    panel.propagate.ui.propagateButton.click()
+    panel.section("Propagate").ui.propagateButton.click()
     bed.pump(lambda: len(workspace.states.propagated) == workspace.cine.n_frames - 1, SECONDS, what="all frames")
     settle(bed, widget)
     before = [workspace.labels(t).copy() for t in range(workspace.cine.n_frames)]
-    panel.propagate.ui.liveBox.click()
+    panel.section("Propagate").ui.liveBox.click()
     draw(bed, workspace, FRAME, truth[FRAME])
     beside = (FRAME - 1, FRAME + 1)
     bed.pump(lambda: any((workspace.labels(t) != before[t]).any() for t in beside), SECONDS, what="the rest")
@@ -71,8 +71,8 @@ def work(bed: Bed, widget: Any, address: str, truth: np.ndarray, folder: Path) -
     assert workspace.states.key_frames == (0, FRAME)
     assert (workspace.labels(FRAME) == truth[FRAME]).all()
     assert (workspace.labels(0) == truth[0]).all()
-    panel.learn.ui.verifiedBox.click()
-    panel.learn.ui.submitButton.click()
+    panel.section("Learn").ui.verifiedBox.click()
+    panel.section("Learn").ui.submitButton.click()
     case = workspace.case
     with Client(address) as client:
         bed.pump(lambda: bool(client.label_versions(case.image_id)), SECONDS, what="the submission")

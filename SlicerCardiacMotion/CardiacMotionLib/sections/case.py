@@ -3,103 +3,110 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
+from CardiacMotionLib import offered_nodes
 from CardiacMotionLib.errors import InputError
 from CardiacMotionLib.opening import Opening
+from CardiacMotionLib.sections.local import LocalBox
 from CardiacMotionLib.sections.section import Hints, Panel, Section, fill_combo
-from CardiacMotionLib.server_link import Target
+from CardiacMotionLib.sections.server import ServerBox
 from CardiacMotionLib.session import download_folder
-from CardiacMotionLib.settings import Settings
 from CardiacMotionLib.workspace import Workspace
-
-_MULTI_VOLUME = "vtkMRMLMultiVolumeNode"
-_FILES = "Cines (*.nii *.nii.gz *.seq.nrrd *.nrrd);;All files (*)"
-_NOT_CONNECTED = "Connect to a server first"
 
 
 class CaseSection(Section):
     """Connects to a server, and opens cines."""
 
-    UI = "Case"
+    UI: ClassVar[str] = "Case"
+    ORDER: ClassVar[int] = 10
 
-    def __init__(self, panel: Panel, opening: Opening) -> None:
+    def __init__(self, panel: Panel) -> None:
         super().__init__(panel)
-        self._settings, self._hints, self._opening = Settings(), Hints(), opening
+        self._hints = Hints()
+        self.opening = Opening(self.session)
+        self.server = ServerBox(self)
+        self.local = LocalBox(self, self.server)
         self._shown: Workspace | None = None
         ui = self.ui
-        ui.addressEdit.text = self._settings.address
-        ui.tokenEdit.text = self._settings.token
-        ui.rememberBox.checked = self._settings.remembers_token
-        # A MultiVolume comes with another extension, which need not be there.
-        types = ["vtkMRMLSequenceBrowserNode", _MULTI_VOLUME]
-        ui.cineSelector.nodeTypes = [name for name in types if hasattr(slicer, name)]
-        self.on_click(ui.connectButton, self._connect)
+        ui.cineSelector.nodeTypes = offered_nodes.node_types()
         self.on_click(ui.nextButton, self._next_case)
         self.on_click(ui.useButton, self._use)
         self.on_click(ui.fileButton, self._load)
-        ui.addressEdit.connect("returnPressed()", ui.connectButton.click)
-        ui.tokenEdit.connect("returnPressed()", ui.connectButton.click)
-        ui.rememberBox.connect("toggled(bool)", self._remember)
         ui.strategyCombo.connect("activated(int)", self._choose_strategy)
         ui.cineSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._selected)
+        self.listen(self.opening.failed, self.fail)
+        self.listen(self.opening.nothing_left, self._nothing_left)
+        scene, events = (
+            slicer.mrmlScene,
+            (slicer.vtkMRMLScene.NodeAddedEvent, slicer.vtkMRMLScene.NodeRemovedEvent),
+        )
+        self._observed = scene, [scene.AddObserver(event, self._scene_changed) for event in events]
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether what was asked for here is under way."""
+        session = self.session
+        return session.link.is_connecting or session.cases.is_busy or self.opening.is_busy
 
     def update(self) -> None:
         """Show how things stand."""
-        ui, link = self.ui, self.session.link
-        connecting, offer = link.is_connecting, link.offer
-        ui.connectButton.text = "Cancel" if connecting else "Disconnect" if offer else "Connect"
-        for each in (ui.addressEdit, ui.tokenEdit, ui.rememberBox):
-            each.enabled = not connecting and offer is None
-        self._hints.allow(ui.connectButton)
-        ui.offerLabel.text = self._offer_text()
+        self.server.update()
+        self.local.update()
+        ui, offer = self.ui, self.offer
         strategies = {name: name for name in offer.strategies} if offer else {}
         ui.strategyCombo.enabled = bool(strategies)
         fill_combo(ui.strategyCombo, strategies, self.panel.parameters.strategy)
-        busy = self.session.cases.is_busy or self._opening.is_busy
-        idle = (not busy, "Something is being sent or fetched; wait, or cancel it")
+        busy = self.session.cases.is_busy or self.opening.is_busy
+        idle = (not busy, _("Something is being sent or fetched; wait, or cancel it"))
         self._hints.allow(
-            ui.nextButton, (offer, _NOT_CONNECTED), (strategies, "This server does not choose cases"), idle
+            ui.nextButton,
+            (offer, _("Connect to a server first")),
+            (strategies, _("This server does not choose cases")),
+            idle,
         )
         workspace = self.workspace
         if workspace is not self._shown:
             self._shown = workspace
             ui.cineSelector.setCurrentNode(workspace.cine.browser if workspace else None)
+        # After that: the node that was chosen may be hidden now, and its browser stand for it.
+        self._hide_nodes()
         chosen = ui.cineSelector.currentNode()
         is_open = workspace is not None and chosen is workspace.cine.browser
         self._hints.allow(
             ui.useButton,
-            (chosen is not None, "Choose a cine of the scene first"),
-            (not is_open, "You are working on it already"),
+            (chosen is not None, _("Choose a cine of the scene first")),
+            (not is_open, _("You are working on it already")),
             idle,
         )
         self._hints.allow(ui.fileButton, idle)
         ui.caseLabel.text = self._case_text()
 
-    def connect_to(self, target: Target) -> None:
-        """Connect to a server that the user did not type in, as one that was started here."""
-        self.ui.addressEdit.text = target.address
-        self.ui.tokenEdit.text = target.token or ""
-        self.panel.show_progress(self, self.session.link.disconnect)
-        self.session.link.connect(target)
+    def scene_closes(self) -> None:
+        """Want no more of what is under way."""
+        self.opening.cancel()
 
-    def _connect(self) -> None:
-        link = self.session.link
-        if link.is_connecting or link.offer is not None:
-            link.disconnect()
-            self.panel.say("", self)
-            return
-        address, token = self.ui.addressEdit.text.strip(), self.ui.tokenEdit.text.strip()
-        self.panel.show_progress(self, link.disconnect)
-        link.connect(Target(address, token or None))
-        self._settings.address = address
-        self._settings.keep_token(token, self.ui.rememberBox.checked)
+    def close(self) -> None:
+        """Let go of everything, and end the server on this machine."""
+        super().close()
+        scene, tags = self._observed
+        for tag in tags:
+            scene.RemoveObserver(tag)
+        self.local.close()
 
-    def _remember(self, on: bool) -> None:
-        self._settings.keep_token(self.ui.tokenEdit.text.strip(), on)
+    def _hide_nodes(self) -> None:
+        """Offer what can be a cine, and nothing else."""
+        hidden, model = offered_nodes.hidden_ids(), self.ui.cineSelector.sortFilterProxyModel()
+        if list(model.hiddenNodeIDs) != hidden:
+            model.hiddenNodeIDs = hidden
+
+    def _nothing_left(self, _nothing: None) -> None:
+        self.panel.say(_("Every case on the server has labels."), self)
+        self.panel.update_soon()
 
     def _choose_strategy(self, index: int) -> None:
         self.panel.parameters.strategy = self.ui.strategyCombo.itemData(index)
@@ -107,16 +114,20 @@ class CaseSection(Section):
     def _selected(self, _node: Any) -> None:
         self.panel.update_soon()
 
+    def _scene_changed(self, _scene: Any, _event: str) -> None:
+        self.panel.update_soon()
+
     def _next_case(self) -> None:
         strategy = self.ui.strategyCombo.itemData(self.ui.strategyCombo.currentIndex)
         self.panel.show_progress(self, self._cancel)
-        self._opening.next_case(strategy, download_folder(slicer.app.temporaryPath))
+        self.opening.next_case(strategy, download_folder(slicer.app.temporaryPath))
 
     def _use(self) -> None:
-        self._opening.node(self.ui.cineSelector.currentNode())
+        self.opening.node(self.ui.cineSelector.currentNode())
 
     def _load(self) -> None:
-        path = qt.QFileDialog.getOpenFileName(self.widget, "Load a cine", "", _FILES)
+        files = _("Cines (*.nii *.nii.gz *.seq.nrrd *.nrrd);;All files (*)")
+        path = qt.QFileDialog.getOpenFileName(self.widget, _("Load a cine"), "", files)
         if path:
             self.load(Path(path))
 
@@ -127,35 +138,26 @@ class CaseSection(Section):
             InputError: it is not there, or no cine.
         """
         if not path.is_file():
-            raise InputError(f"{path}: is not there")
+            raise InputError(_("{path}: is not there").format(path=path))
         self.panel.show_progress(self, self._cancel)
-        self._opening.file(path)
+        self.opening.file(path)
 
     def _cancel(self) -> None:
         self.session.cases.cancel()
-        self._opening.cancel()
-
-    def _offer_text(self) -> str:
-        link = self.session.link
-        if link.is_connecting:
-            return "Connecting …"
-        offer = link.offer
-        if offer is None:
-            return "Not connected. Nothing is sent before you connect."
-        models = [model.name for model in offer.models_of("motion")]
-        offered = [f"motion ({', '.join(models)})"] if "motion" in offer.tasks else []
-        offered += [task for task in offer.tasks if task != "motion"]
-        return f"Connected to CardiacMotion {offer.version}. It offers: {', '.join(offered) or 'no tasks'}."
+        self.opening.cancel()
 
     def _case_text(self) -> str:
         workspace = self.workspace
         if workspace is None:
-            return "No cine yet."
-        frames, slices, rows, columns = workspace.cine.shape
-        case = workspace.case
+            return _("No cine yet.")
+        cine, case = workspace.cine, workspace.case
+        frames, slices, rows, columns = cine.shape
+        text = _("{name}: {frames} frames, {slices} slices of {columns} by {rows} voxels.").format(
+            name=cine.name, frames=frames, slices=slices, columns=columns, rows=rows
+        )
         target = self.session.link.current_target
-        known = case is not None and target is not None and case.address == target.address
-        where = f"On the server as {case.image_id}." if case and known else "Sent to the server when it is needed."
-        note = f" {workspace.cine.timing_note}" if workspace.cine.timing_note else ""
-        text = f"{workspace.cine.name}: {frames} frames, {slices} slices of {columns} by {rows} voxels."
-        return f"{text}{note} {where}"
+        if case is not None and target is not None and case.address == target.address:
+            where = _("On the server as {image}.").format(image=case.image_id)
+        else:
+            where = _("Sent to the server when it is needed.")
+        return " ".join(part for part in (text, cine.timing_note, where) if part)

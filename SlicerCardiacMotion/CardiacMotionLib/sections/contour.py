@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import slicer
+from slicer.i18n import tr as _
 
+from CardiacMotionLib.cine import Cine
 from CardiacMotionLib.sections.section import Hints, Panel, Section
 from CardiacMotionLib.structures import VENTRICLES
+from CardiacMotionLib.suggestion import suggestion_of
 from CardiacMotionLib.workspace import Workspace
 
 _EDITOR = "CardiacMotion"
@@ -18,13 +22,15 @@ _UNDO_STATES = 10
 class ContourSection(Section):
     """Draws on the frame that is shown."""
 
-    UI = "Contour"
+    UI: ClassVar[str] = "Contour"
+    ORDER: ClassVar[int] = 20
 
     def __init__(self, panel: Panel) -> None:
         super().__init__(panel)
         self._hints = Hints()
         self._shown: Workspace | None = None
         self._is_entered = False
+        self._suggested: tuple[int | None, tuple[int, ...]] = None, ()
         editor = self.ui.editor
         editor.maximumNumberOfUndoStates = _UNDO_STATES
         # Which nodes are edited is known here; a choice would only lead to wrong ones.
@@ -34,6 +40,7 @@ class ContourSection(Section):
         self.on_click(self.ui.edButton, lambda: self._set("endDiastole"))
         self.on_click(self.ui.esButton, lambda: self._set("endSystole"))
         self.on_click(self.ui.findButton, self._find)
+        self.on_click(self.ui.suggestedButton, self._go_to_suggestion)
 
     def is_wanted(self) -> bool:
         """When it can do something; see `Section`."""
@@ -52,8 +59,14 @@ class ContourSection(Section):
         ui.esLabel.text = _phase(parameters.endSystole, function.es if function else None)
         is_set = parameters.endDiastole is not None or parameters.endSystole is not None
         self._hints.allow(
-            ui.findButton, (is_set, "They follow the volumes already, once all frames have contours")
+            ui.findButton, (is_set, _("They follow the volumes already, once all frames have contours"))
         )
+
+        self._show_suggestion(workspace)
+
+    def scene_closes(self) -> None:
+        """Let go of the case's nodes."""
+        self.update()
 
     def enter(self) -> None:
         """Listen to views and keys."""
@@ -78,6 +91,7 @@ class ContourSection(Section):
 
     def close(self) -> None:
         """Let go of everything."""
+        super().close()
         self._show(None)
 
     def _show(self, workspace: Workspace | None) -> None:
@@ -99,6 +113,23 @@ class ContourSection(Section):
         editor.setCurrentSegmentID(_FIRST_SEGMENT if _FIRST_SEGMENT in names else next(iter(names), VENTRICLES[0]))
         self._listen()
 
+    def _show_suggestion(self, workspace: Workspace) -> None:
+        """Only what is not done yet: a frame that is drawn needs no suggestion."""
+        suggestion, done = suggestion_of(workspace.cine), workspace.states.key_frames
+        frames = [frame for frame in suggestion.frames if frame not in done]
+        is_shown = bool(frames) or (bool(suggestion.slices) and not suggestion.frames and not done)
+        self._suggested = frames[0] if frames else None, suggestion.slices if is_shown else ()
+        self.ui.suggestedLabel.text = _suggestion_text(frames, suggestion.slices)
+        for each in (self.ui.suggestedLabel, self.ui.suggestedButton):
+            each.setVisible(is_shown)
+
+    def _go_to_suggestion(self) -> None:
+        cine, (frame, slices) = self.session.need_workspace().cine, self._suggested
+        if frame is not None:
+            cine.frame = frame
+        if slices:
+            _show_slice(cine, slices[0])
+
     def _set(self, name: str) -> None:
         setattr(self.panel.parameters, name, self.session.need_workspace().cine.frame)
 
@@ -119,5 +150,22 @@ def _editor_node() -> Any:
 
 def _phase(set_frame: int | None, found: int | None) -> str:
     if set_frame is not None:
-        return f"frame {set_frame}, set by you"
-    return "not known yet" if found is None else f"frame {found}, found"
+        return _("frame {frame}, set by you").format(frame=set_frame)
+    return _("not known yet") if found is None else _("frame {frame}, found").format(frame=found)
+
+
+def _suggestion_text(frames: Sequence[int], slices: Sequence[int]) -> str:
+    values = {"frames": ", ".join(map(str, frames)), "slices": ", ".join(map(str, slices))}
+    if not slices:
+        return _("The server suggests to begin with frame {frames}.").format(**values)
+    if not frames:
+        return _("The server suggests to begin with slice {slices}.").format(**values)
+    return _("The server suggests to begin with frame {frames}, slice {slices}.").format(**values)
+
+
+def _show_slice(cine: Cine, index: int) -> None:
+    """Move the slice views to the middle of a slice."""
+    _frames, _slices, rows, columns = cine.shape
+    r, a, s, _one = cine.affine @ ((columns - 1) / 2, (rows - 1) / 2, index, 1.0)
+    nodes = slicer.vtkMRMLSliceNode
+    nodes.JumpAllSlices(slicer.mrmlScene, r, a, s, nodes.OffsetJumpSlice)

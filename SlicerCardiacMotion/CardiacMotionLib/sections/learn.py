@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
+
+from slicer.i18n import tr as _
 
 from CardiacMotionLib.cases import image_id_of
 from CardiacMotionLib.client import SavedLabel
@@ -15,7 +17,8 @@ from CardiacMotionLib.workspace import Workspace
 class LearnSection(Section):
     """Sends the labels of all frames, with those that were verified."""
 
-    UI = "Learn"
+    UI: ClassVar[str] = "Learn"
+    ORDER: ClassVar[int] = 50
 
     def __init__(self, panel: Panel) -> None:
         super().__init__(panel)
@@ -23,6 +26,11 @@ class LearnSection(Section):
         self._saved: tuple[Workspace, str] | None = None
         self.ui.verifiedBox.connect("clicked()", self._verify)
         self.on_click(self.ui.submitButton, self._submit)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether what was asked for here is under way."""
+        return self.session.cases.is_busy
 
     def is_wanted(self) -> bool:
         """When it can do something; see `Section`."""
@@ -35,18 +43,19 @@ class LearnSection(Section):
             self._saved = None
             return
         states, frame = workspace.states, workspace.cine.frame
-        ui.verifiedBox.text = f"This frame is verified (frame {frame})"
-        self._hints.allow(
-            ui.verifiedBox, (states.state(frame) is not FrameState.EMPTY, f"Frame {frame} has no contours")
-        )
+        ui.verifiedBox.text = _("This frame is verified (frame {frame})").format(frame=frame)
+        is_empty = states.state(frame) is FrameState.EMPTY
+        self._hints.allow(ui.verifiedBox, (not is_empty, _("Frame {frame} has no contours").format(frame=frame)))
         ui.verifiedBox.checked = frame in states.verified
-        ui.verifiedLabel.text = f"{len(states.verified)} of {states.count} frames verified."
+        ui.verifiedLabel.text = _("{verified} of {count} frames verified.").format(
+            verified=len(states.verified), count=states.count
+        )
         self._hints.allow(
             ui.submitButton,
-            (self.offer, "Connect to a server first"),
-            (states.states, "No frame has contours yet"),
-            (not self.session.propagation.is_running, "Contours are being carried; wait, or cancel that"),
-            (not self.session.cases.is_busy, "A case is being sent or fetched; wait, or cancel it"),
+            (self.offer, _("Connect to a server first")),
+            (states.states, _("No frame has contours yet")),
+            (not self.session.propagation.is_running, _("Contours are being carried; wait, or cancel that")),
+            self.no_case_under_way,
         )
         is_of_this_case = self._saved is not None and self._saved[0] is workspace
         ui.savedLabel.text = self._saved[1] if self._saved and is_of_this_case else ""
@@ -81,7 +90,10 @@ class LearnSection(Section):
 
     def _show(self, workspace: Workspace, saved: SavedLabel) -> None:
         verified = len(workspace.states.verified)
-        frames = "frame" if verified == 1 else "frames"
-        text = f"Saved on the server: {saved.label}, version {saved.version}, {verified} {frames} verified."
+        if verified == 1:
+            text = _("Saved on the server: {label}, version {version}, 1 frame verified.")
+        else:
+            text = _("Saved on the server: {label}, version {version}, {verified} frames verified.")
+        text = text.format(label=saved.label, version=saved.version, verified=verified)
         self._saved = (workspace, text)
         self.panel.update_soon()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
 from CardiacMotionLib.cases import image_id_of
 from CardiacMotionLib.motion_display import Look, MotionDisplay
@@ -13,17 +14,18 @@ from CardiacMotionLib.motion_fetch import MotionFetch
 from CardiacMotionLib.propagation import TASK
 from CardiacMotionLib.sections.section import Hints, Panel, Section, fill_combo
 
-_LOOKS = {Look.HIDDEN.value: "Hidden", Look.ARROWS.value: "Arrows", Look.GRID.value: "Grid"}
-
 
 class LookSection(Section):
     """Shows what the contours and the motion say."""
 
-    UI = "Look"
+    UI: ClassVar[str] = "Look"
+    ORDER: ClassVar[int] = 40
 
-    def __init__(self, panel: Panel, fetch: MotionFetch) -> None:
+    def __init__(self, panel: Panel) -> None:
         super().__init__(panel)
-        self._hints, self._fetch = Hints(), fetch
+        self._hints, self.fetch = Hints(), MotionFetch(self.session.tasks, self.session.link)
+        self.listen(self.fetch.progress, panel.set_progress)
+        self.listen(self.fetch.failed, self.fail)
         ui = self.ui
         ui.measuresTable.verticalHeader().hide()
         ui.measuresTable.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
@@ -33,6 +35,11 @@ class LookSection(Section):
         ui.motionCombo.connect("activated(int)", self._choose_look)
         ui.carryBox.connect("clicked()", self._carry)
         ui.carrySelector.connect("currentNodeChanged(vtkMRMLNode*)", self._selected)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether what was asked for here is under way."""
+        return self.fetch.is_busy
 
     def is_wanted(self) -> bool:
         """When it can do something; see `Section`."""
@@ -48,27 +55,35 @@ class LookSection(Section):
             return
         ui.measuresTable.setVisible(measures.function is not None)
         _fit(ui.measuresTable, table.GetNumberOfRows())
-        ui.measuresLabel.text = (
-            "" if measures.function else "Volumes are shown once all frames have contours of the LV or the RV."
-        )
+        missing = _("Volumes are shown once all frames have contours of the LV or the RV.")
+        ui.measuresLabel.text = "" if measures.function else missing
         ui.measuresLabel.setVisible(measures.function is None)
-        self._hints.allow(ui.curvesButton, (workspace.states.states, "Draw contours first"))
+        self._hints.allow(ui.curvesButton, (workspace.states.states, _("Draw contours first")))
         ui.surfacesBox.checked = workspace.segmentations.is_3d
         motion = MotionDisplay.find(workspace.cine)
-        fill_combo(ui.motionCombo, _LOOKS, motion.look.value if motion else Look.HIDDEN.value)
-        self._hints.allow(ui.motionCombo, (motion, "Get the motion first"))
+        fill_combo(ui.motionCombo, _looks(), motion.look.value if motion else Look.HIDDEN.value)
+        self._hints.allow(ui.motionCombo, (motion, _("Get the motion first")))
         self._hints.allow(
             ui.motionButton,
-            (self.offer is not None and TASK in self.offer.tasks, "Connect to a server that offers motion first"),
-            (workspace.states.key_frames, "Draw contours on a frame first; the motion is shown relative to it"),
-            (not self._fetch.is_busy, "It is being fetched"),
-            (not self.session.cases.is_busy, "A case is being sent or fetched; wait, or cancel it"),
+            (
+                self.offer is not None and TASK in self.offer.tasks,
+                _("Connect to a server that offers motion first"),
+            ),
+            (workspace.states.key_frames, _("Draw contours on a frame first; the motion is shown relative to it")),
+            (not self.fetch.is_busy, _("It is being fetched")),
+            self.no_case_under_way,
         )
         node = ui.carrySelector.currentNode()
-        self._hints.allow(ui.carryBox, (motion, "Get the motion first"), (node is not None, "Choose a node first"))
+        self._hints.allow(
+            ui.carryBox, (motion, _("Get the motion first")), (node is not None, _("Choose a node first"))
+        )
         ui.carryBox.checked = bool(motion and node is not None and motion.carries(node))
         if motion is not None:
-            ui.carryLabel.toolTip = f"It must show the heart at frame {motion.reference}"
+            ui.carryLabel.toolTip = _("It must show the heart at frame {frame}").format(frame=motion.reference)
+
+    def scene_closes(self) -> None:
+        """Want no more of what is under way."""
+        self.fetch.cancel()
 
     def _show_curves(self) -> None:
         measures = self.panel.measures
@@ -88,7 +103,7 @@ class LookSection(Section):
         workspace, target = self.session.need_workspace(), self.session.link.target
 
         def start(_case: object = None) -> None:
-            self._fetch.start(workspace, self.session.motion_params, self._show_motion)
+            self.fetch.start(workspace, self.session.motion_params, self._show_motion)
 
         self.panel.show_progress(self, self._cancel)
         if workspace.case is None or workspace.case.address != target.address:
@@ -102,7 +117,7 @@ class LookSection(Section):
         self.panel.update_soon()
 
     def _cancel(self) -> None:
-        self._fetch.cancel()
+        self.fetch.cancel()
         self.session.cases.cancel()
 
     def _choose_look(self, index: int) -> None:
@@ -126,6 +141,11 @@ class LookSection(Section):
     def _motion(self) -> MotionDisplay | None:
         workspace = self.workspace
         return None if workspace is None else MotionDisplay.find(workspace.cine)
+
+
+def _looks() -> dict[str, str]:
+    """The ways to show motion, and their names."""
+    return {Look.HIDDEN.value: _("Hidden"), Look.ARROWS.value: _("Arrows"), Look.GRID.value: _("Grid")}
 
 
 def _fit(table: Any, rows: int) -> None:

@@ -3,42 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
+
+from slicer.i18n import tr as _
 
 from CardiacMotionLib.errors import InputError
-from CardiacMotionLib.frame_strip import LEGEND, FrameStrip
+from CardiacMotionLib.frame_strip import FrameStrip, legend
 from CardiacMotionLib.propagation import TASK
 from CardiacMotionLib.sections.section import Hints, Panel, Section, fill_combo
-
-_BUSY = "A case is being sent or fetched; wait, or cancel it"
+from CardiacMotionLib.suggestion import suggestion_of
 
 
 class PropagateSection(Section):
     """Carries contours; undoes that; releases key frames."""
 
-    UI = "Propagate"
+    UI: ClassVar[str] = "Propagate"
+    ORDER: ClassVar[int] = 30
+    TASK: ClassVar[str] = TASK
 
     def __init__(self, panel: Panel) -> None:
         super().__init__(panel)
         self._hints = Hints()
         self.strip = FrameStrip(self._go)
         self.ui.stripHolder.layout().addWidget(self.strip.widget)
-        self.ui.legendLabel.text = LEGEND
         self.on_click(self.ui.propagateButton, self._propagate)
         self.on_click(self.ui.undoButton, self._undo)
         self.on_click(self.ui.releaseButton, self._release)
         self.ui.modelCombo.connect("activated(int)", self._choose_model)
         self.ui.liveBox.connect("clicked()", self._live_clicked)
         self._percent = 0
-        session = self.session
-        self._disconnects = [
-            session.propagation.finished.connect(self._finished),
-            session.propagation.progress.connect(self._progress),
-        ]
+        propagation = self.session.propagation
+        self.listen(propagation.finished, self._finished)
+        self.listen(propagation.progress, self._progress)
+        self.listen(propagation.failed, self.fail)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether what was asked for here is under way."""
+        return self.session.propagation.is_running
 
     def is_wanted(self) -> bool:
         """When it can do something; see `Section`."""
-        return self.workspace is not None and self.offer is not None and TASK in self.offer.tasks
+        return self.workspace is not None and self.is_offered
 
     def update(self) -> None:
         """Show how things stand."""
@@ -52,40 +58,44 @@ class PropagateSection(Section):
         if workspace is None:
             return
         states, frame, last = workspace.states, workspace.cine.frame, workspace.cine.n_frames - 1
-        self.strip.show(states, frame)
+        suggested = frozenset(suggestion_of(workspace.cine).frames)
+        self.strip.show(states, frame, suggested)
+        ui.legendLabel.text = legend(with_suggestion=bool(suggested))
         for spin, value in ((ui.firstSpin, parameters.firstFrame), (ui.lastSpin, parameters.lastFrame)):
             spin.setMaximum(last)
             spin.value = min(value, last)  # an earlier maximum may have cut it
             spin.enabled = parameters.onlyRange
         ui.toLabel.enabled = parameters.onlyRange
         is_key = frame in states.key_frames
-        ui.fromThisBox.text = f"Start from this frame only (frame {frame})"
+        ui.fromThisBox.text = _("Start from this frame only (frame {frame})").format(frame=frame)
         running = session.propagation.is_running
         self._hints.allow(
             ui.propagateButton,
-            (states.key_frames, "Draw contours on a frame first"),
-            (is_key or not parameters.fromThisFrame, f"Frame {frame} is not drawn or corrected; draw on it first"),
+            (states.key_frames, _("Draw contours on a frame first")),
+            (
+                is_key or not parameters.fromThisFrame,
+                _("Frame {frame} is not drawn or corrected; draw on it first").format(frame=frame),
+            ),
             (
                 not parameters.onlyRange or parameters.firstFrame <= parameters.lastFrame,
-                "The range ends before it begins",
+                _("The range ends before it begins"),
             ),
-            (not running, "Contours are being carried already; wait, or cancel that"),
-            (not session.cases.is_busy, _BUSY),
+            (not running, _("Contours are being carried already; wait, or cancel that")),
+            self.no_case_under_way,
         )
         self._hints.allow(
             ui.undoButton,
-            (workspace.can_undo, "There is no propagation to take back"),
-            (not running, "Wait until it is done, or cancel it"),
+            (workspace.can_undo, _("There is no propagation to take back")),
+            (not running, _("Wait until it is done, or cancel it")),
         )
         self._hints.allow(
-            ui.releaseButton, (is_key, f"Frame {frame} is not drawn or corrected, so it is overwritten anyway")
+            ui.releaseButton,
+            (
+                is_key,
+                _("Frame {frame} is not drawn or corrected, so it is overwritten anyway").format(frame=frame),
+            ),
         )
         ui.stateLabel.text = self._state_text()
-
-    def close(self) -> None:
-        """Let go of everything."""
-        for disconnect in self._disconnects:
-            disconnect()
 
     def _live_clicked(self) -> None:
         session = self.session
@@ -94,6 +104,7 @@ class PropagateSection(Section):
         self.panel.update_soon()
 
     def _progress(self, progress: tuple[float, str]) -> None:
+        self.panel.set_progress(progress)
         self._percent = round(100 * progress[0])
         self.ui.stateLabel.text = self._state_text()
 
@@ -112,7 +123,9 @@ class PropagateSection(Section):
             targets = range(parameters.firstFrame, min(parameters.lastFrame, workspace.cine.n_frames - 1) + 1)
             if not targets:
                 raise InputError(
-                    f"expected a range of frames, got {parameters.firstFrame} to {parameters.lastFrame}"
+                    _("expected a range of frames, got {first} to {last}").format(
+                        first=parameters.firstFrame, last=parameters.lastFrame
+                    )
                 )
         self.panel.show_progress(self, self._cancel)
         self.session.propagate(
@@ -136,6 +149,7 @@ class PropagateSection(Section):
         warnings = params.get("warnings")
         if isinstance(warnings, list) and warnings:
             self.panel.say(" ".join(str(each) for each in warnings), self)
+        self.panel.update_soon()
 
     def _state_text(self) -> str:
         workspace = self.workspace
@@ -143,9 +157,16 @@ class PropagateSection(Section):
             return ""
         states, session = workspace.states, self.session
         if session.propagation.is_running:
-            what = "The other frames follow" if session.is_following else "Contours are being carried"
-            return f"{what} … {self._percent} %"
+            following, percent = session.is_following, self._percent
+            text = (
+                _("The other frames follow … {percent} %")
+                if following
+                else _("Contours are being carried … {percent} %")
+            )
+            return text.format(percent=percent)
         keys, carried = len(states.key_frames), len(states.propagated)
         if not keys:
-            return "No frame has contours yet. Draw RV, MYO and LV on one frame."
-        return f"{keys} of {states.count} frames drawn or corrected, {carried} propagated."
+            return _("No frame has contours yet. Draw RV, MYO and LV on one frame.")
+        return _("{keys} of {count} frames drawn or corrected, {carried} propagated.").format(
+            keys=keys, count=states.count, carried=carried
+        )

@@ -49,7 +49,7 @@ class CardiacMotionSelfTest(unittest.TestCase):
 
     def test_buttons_say_why_they_can_do_nothing(self) -> None:
         """Without a server or a cine nothing can be fetched."""
-        ui = self.widget.panel.case.ui
+        ui = self.widget.panel.section("Case").ui
         self.assertFalse(ui.nextButton.enabled)
         self.assertIn("Connect", ui.nextButton.toolTip)
 
@@ -58,7 +58,7 @@ class CardiacMotionSelfTest(unittest.TestCase):
 
         values = np.random.default_rng(0).integers(0, 200, (6, 3, 32, 28)).astype(np.int16)
         write_nifti(folder / "cine.nii.gz", values, np.diag([1.5, 1.5, 8.0, 1.0]), frame_seconds=0.05)
-        self.widget.panel.case.load(folder / "cine.nii.gz")
+        self.widget.panel.section("Case").load(folder / "cine.nii.gz")
         self._wait(lambda: self.widget.logic.session.workspace is not None)
 
     def _draw(self, labels: np.ndarray) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from PySide6 import QtCore
@@ -16,6 +17,25 @@ qt: Any = qt_module()
 slicer: Any = importlib.import_module("slicer")
 vtk: Any = importlib.import_module("vtk")
 _SCENE_EVENTS = ("NodeAddedEvent", "NodeRemovedEvent", "EndBatchProcessEvent", "EndCloseEvent")
+
+
+class _Filter:
+    """What `sortFilterProxyModel()` gives: of the real one, the ids that are hidden."""
+
+    __slots__ = ("_hidden", "_refresh")
+
+    def __init__(self, refresh: Callable[[], None]) -> None:
+        self._hidden: tuple[str, ...] = ()
+        self._refresh = refresh
+
+    @property
+    def hiddenNodeIDs(self) -> tuple[str, ...]:
+        return self._hidden
+
+    @hiddenNodeIDs.setter
+    def hiddenNodeIDs(self, ids: list[str]) -> None:
+        self._hidden = tuple(ids)
+        self._refresh()
 
 
 class _Selector(SceneHolder):
@@ -42,8 +62,17 @@ class _Selector(SceneHolder):
                 node.IsA(kind) if me.showChildNodeTypes else node.GetClassName() == kind for kind in me.nodeTypes
             )
             hidden = node.GetHideFromEditors() and not me.showHidden
+            hidden = hidden or node.GetID() in me.sortFilterProxyModel().hiddenNodeIDs
             if fits and not hidden and me._stand_in_has_attributes(node):
                 found.append(node)
+        return found
+
+    def sortFilterProxyModel(self) -> _Filter:
+        """The filter of the nodes; PythonQt gives a list of strings as a tuple."""
+        me: Any = self
+        if "_stand_in_filter" not in self.__dict__:
+            me._stand_in_filter = _Filter(me._stand_in_refresh)
+        found: _Filter = me._stand_in_filter
         return found
 
     def addAttribute(self, node_type: str, name: str, value: Any = None) -> None:
