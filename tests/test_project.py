@@ -12,7 +12,7 @@ PACKAGE = ROOT / "models" / "cardiac_motion"
 
 FLOORS = (
     {"labels", "errors", "atomic", "progress"},
-    {"cine", "fields", "losses", "metrics", "motion", "io"},
+    {"cine", "fields", "losses", "metrics", "motion", "io", "dicom"},
     {"phantom", "networks", "working_grid"},
     {"propagation", "motion_cache"},
     {"registration"},

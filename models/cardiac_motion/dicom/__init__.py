@@ -1,0 +1,1 @@
+"""DICOM: folders of a study into cines, and cines into a study."""
