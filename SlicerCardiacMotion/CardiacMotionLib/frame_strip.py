@@ -20,6 +20,12 @@ _LOOKS = {
     FrameState.CORRECTED: ("C", "#b0480c", "#ffffff"),
 }
 """Letter, colours of ground and letter."""
+_VERIFIED_MARK = "V"
+_STYLE = (
+    "QPushButton {{ background: {ground}; color: {ink}; border: 3px solid {edge}; {lines} padding: 0px; "
+    "font-weight: {weight}; }}"
+)
+_LINE = "border-{side}: 4px solid {colour};"
 
 
 @dataclass(frozen=True)
@@ -97,12 +103,16 @@ def _dress(button: Any, frame: int, look: _Button) -> None:
     letter, ground, ink = _LOOKS[look.state]
     edge = _CURRENT if look.is_current else ground
     weight = "bold" if look.is_current else "normal"
-    above = f"border-top: 4px solid {_SUGGESTED};" if look.is_suggested else ""
-    below = f"border-bottom: 4px solid {_VERIFIED};" if look.is_verified else ""
-    button.text = f"{frame}\n{letter}{'V' if look.is_verified else ''}"
-    button.styleSheet = (
-        f"QPushButton {{ background: {ground}; color: {ink}; border: 3px solid {edge}; {above} {below} "
-        f"padding: 0px; font-weight: {weight}; }}"
+    lines = [("top", _SUGGESTED)] if look.is_suggested else []
+    lines += [("bottom", _VERIFIED)] if look.is_verified else []
+    mark = _VERIFIED_MARK if look.is_verified else ""
+    button.text = f"{frame}\n{letter}{mark}"
+    button.styleSheet = _STYLE.format(
+        ground=ground,
+        ink=ink,
+        edge=edge,
+        weight=weight,
+        lines=" ".join(_LINE.format(side=side, colour=colour) for side, colour in lines),
     )
     button.toolTip = _tool_tip(frame, look)
 
