@@ -9,8 +9,9 @@ import typer
 
 from cardiac_motion.cli.console import answer, progress_bar
 from cardiac_motion.cli.outputs import Output, check_outputs
+from cardiac_motion.errors import InputError
 from cardiac_motion.phantom import AppearanceOptions, PhantomOptions, make_study
-from cardiac_motion.phantom.write import write_study
+from cardiac_motion.phantom.write import DicomKind, write_study
 
 
 def phantom(
@@ -18,6 +19,12 @@ def phantom(
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same heart.")] = 0,
     truth: Annotated[
         bool, typer.Option("--truth", help="Also write motion, strain, volumes and long-axis cines.")
+    ] = False,
+    dicom: Annotated[
+        bool, typer.Option("--dicom", help="Also write all cines, the long-axis ones too, as DICOM series.")
+    ] = False,
+    enhanced: Annotated[
+        bool, typer.Option("--enhanced", help="With --dicom: Enhanced MR, a series in one file.")
     ] = False,
     frames: Annotated[int, typer.Option(help="Frames over one cycle.")] = 25,
     slices: Annotated[int | None, typer.Option(help="Short-axis slices; drawn from the seed by default.")] = None,
@@ -28,19 +35,22 @@ def phantom(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Write a synthetic beating heart: the cine, the labels of all frames, and on wish the whole truth."""
+    if enhanced and not dicom:
+        raise InputError("--enhanced says how to write DICOM: expected --dicom with it")
     check_outputs({"study": Output(output, is_folder=True)}, [])
     options = PhantomOptions(
         frames=frames,
         slices=slices,
         ejection_fraction=ejection_fraction,
-        long_axis_views=truth,
+        long_axis_views=truth or dicom,
         motion_truth=truth,
         appearance=AppearanceOptions.clean() if clean else AppearanceOptions(),
     )
+    kind = DicomKind.ENHANCED_MR if enhanced else DicomKind.MR
     with progress_bar() as report:
         study = make_study(seed, options, progress=report)
         report(1.0, "writing")
-        write_study(study, output, truth=truth)
+        write_study(study, output, truth=truth, dicom=kind if dicom else None)
     # Slices count their pixels times their distance, which is not quite the volume of the heart itself.
     volumes = study.volumes_ml["LV"]["slices"]
     counted = 100 * (1 - volumes[study.es_frame] / volumes[0]) if volumes[0] > 0 else None

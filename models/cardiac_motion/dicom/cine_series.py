@@ -149,7 +149,7 @@ class CineSeries:
         slope = as_written((high - intercept) / LEVELS)
         if not slope > 0:
             raise InputError(f"expected intensities that 16 bits can tell apart, got {low:.3g} to {high:.3g}")
-        steps = np.rint((frames - np.float64(intercept)) / slope)
+        steps = np.rint((frames.astype(np.float64) - intercept) / slope)
         return StoredPixels(steps.clip(0, LEVELS).astype(np.uint16), slope, intercept, 16)
 
     @cached_property

@@ -154,7 +154,7 @@ def _frame(series: CineSeries, identity: SeriesIdentity, t: int, z: int, in_stac
     content.TemporalPositionIndex = t + 1
     content.DimensionIndexValues = [1, in_stack + 1, t + 1]
     gating = Dataset()
-    # The same in all slices, so that frames of one phase share their dimension index; the actual one is the slice's.
+    # The same in all slices, so that frames of one phase share their index; the actual one is the slice's.
     gating.NominalCardiacTriggerDelayTime = series.nominal_trigger_ms(t)
     gating.ActualCardiacTriggerDelayTime = series.trigger_ms(t, z)
     gating.RRIntervalTimeNominal = rr

@@ -44,6 +44,7 @@ class PhantomView:
         strain: of the myocardium; None if not asked for.
         slice_shifts_mm: (Z, 2), (y, x), by which the anatomy appears displaced in each slice, on all frames.
         phases: (T, Z) phase of the cycle that each frame of each slice shows.
+        slice_thickness_mm: of each slice.
     """
 
     cine: Cine
@@ -52,6 +53,7 @@ class PhantomView:
     strain: Strain | None
     slice_shifts_mm: npt.NDArray[np.float64]
     phases: npt.NDArray[np.float64]
+    slice_thickness_mm: float
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ def _sample(phantom: Phantom, view: View, options: PhantomOptions, progress: Pro
     times = nominal * phantom.cycle.seconds
     cine = Cine(frames, phantom.heart_to_world @ view.to_heart, times, name=f"phantom {phantom.seed} {view.name}")
     strain = _strain(phantom, view, labels, phases, artefacts) if options.motion_truth else None
-    return PhantomView(cine, labels, motion, strain, artefacts.shifts, phases)
+    return PhantomView(cine, labels, motion, strain, artefacts.shifts, phases, view.thickness)
 
 
 def _strain(

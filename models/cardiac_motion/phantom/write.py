@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 
 from cardiac_motion.atomic import atomic_path
 from cardiac_motion.cine import Cine
+from cardiac_motion.dicom.cine_series import CineSeries
+from cardiac_motion.dicom.writer import write_dicom
 from cardiac_motion.errors import InputError
 from cardiac_motion.io import write_cine, write_labels
 from cardiac_motion.io.motion_folder import write_motion
@@ -18,6 +21,13 @@ from cardiac_motion.phantom.study import PhantomStudy, PhantomView
 
 VERSION = "1"
 """Of the phantom's motion: raised when the same seed gives another one."""
+
+
+class DicomKind(StrEnum):
+    """Which DICOM images a study is written as."""
+
+    MR = "MR"
+    ENHANCED_MR = "Enhanced MR"
 
 
 def true_motion(view: PhantomView) -> Motion:
@@ -39,13 +49,22 @@ def true_motion(view: PhantomView) -> Motion:
     )
 
 
-def write_study(study: PhantomStudy, folder: Path | str, *, truth: bool = False) -> None:
+def dicom_series(study: PhantomStudy) -> list[CineSeries]:
+    """The short-axis cine of a study and its long-axis cines, as `write_dicom` takes them."""
+    views: dict[str, PhantomView] = {"sax": study, **study.long_axis}
+    return [CineSeries(view.cine, name, view.slice_thickness_mm) for name, view in views.items()]
+
+
+def write_study(
+    study: PhantomStudy, folder: Path | str, *, truth: bool = False, dicom: DicomKind | None = None
+) -> None:
     """Write a study into a folder, whole or not at all.
 
     Always ``cine.nii.gz``, ``labels.nii.gz``, and for each long-axis view that the study has ``2ch.nii.gz``,
     ``2ch_labels.nii.gz`` and so on. With the truth also ``motion/`` (``2ch_motion/`` ...), the strains
     ``strain_radial.nii.gz``, ``strain_circumferential.nii.gz`` and ``strain_longitudinal.nii.gz`` (Green-Lagrange,
-    in frame 0's geometry, 0 outside the myocardium), ``volumes.json`` and ``parameters.json``.
+    in frame 0's geometry, 0 outside the myocardium), ``volumes.json`` and ``parameters.json``. On wish the same
+    cines once more as DICOM, in ``dicom/``, a series for each slice.
 
     Raises:
         InputError: the folder cannot be written, or the truth was asked for and the study has none.
@@ -56,6 +75,11 @@ def write_study(study: PhantomStudy, folder: Path | str, *, truth: bool = False)
         for prefix, view in views.items():
             write_cine(temporary / f"{prefix.removesuffix('_') or 'cine'}.nii.gz", view.cine)
             write_labels(temporary / f"{prefix}labels.nii.gz", view.labels, view.cine)
+        if dicom is not None:
+            series = dicom_series(study)
+            write_dicom(
+                series, temporary / "dicom", seed=study.phantom.seed, enhanced=dicom is DicomKind.ENHANCED_MR
+            )
         if not truth:
             return
         for prefix, motion in motions.items():

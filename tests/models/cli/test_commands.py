@@ -201,6 +201,21 @@ def test_phantom_writes_a_study_that_reads_back(capsys: pytest.CaptureFixture[st
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize(("kind", "files"), [((), 5 * 4), (("--enhanced",), 5)])
+def test_phantom_writes_dicom_beside_its_study(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, kind: tuple[str, ...], files: int
+) -> None:
+    few = ("--frames", "4", "--slices", "2", "--clean")
+    code, _, err = run(capsys, "phantom", "-o", tmp_path / "study", "--dicom", *kind, *few)
+    assert (code, err) == (0, "")
+    assert len(list((tmp_path / "study" / "dicom").rglob("*.dcm"))) == files
+    assert {"cine.nii.gz", "2ch.nii.gz", "dicom"} < {path.name for path in (tmp_path / "study").iterdir()}
+    code, _, err = run(capsys, "phantom", "-o", tmp_path / "other", "--enhanced")
+    assert code == 2
+    assert "expected --dicom with it" in err
+    assert not (tmp_path / "other").exists()
+
+
 def test_evaluate_makes_tables_with_the_unregistered_beside(
     capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path
 ) -> None:
