@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, NoReturn, TypeVar, cast
@@ -21,6 +23,7 @@ MEMORY_BYTES = 16 * 2**20
 """A file of an answer that is longer goes to a temporary one on disk."""
 
 _CHUNK_BYTES = 2**18
+_LONGEST_NUMBER = 9
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _STATES = ("queued", "running", "done", "failed", "cancelled")
 
@@ -138,13 +141,36 @@ def entry(answer: Mapping[str, Any], name: str, kind: type[T]) -> T:
     return value
 
 
-def parse_refusal(status: int, content: bytes) -> ServerRefused:
-    """The error of an answer with a status of 400 or more; one of another server's keeps its text."""
+def parse_refusal(status: int, content: bytes, retry_after: str | None = None) -> ServerRefused:
+    """The error of an answer with a status of 400 or more; one of another server's keeps its text.
+
+    Args:
+        status: of HTTP.
+        content: of the answer.
+        retry_after: the header of that name (RFC 9110, 10.2.3), or None.
+    """
+    seconds = _retry_seconds(retry_after)
     try:
         error = parse_object(content)["error"]
-        return ServerRefused(status, str(error["code"]), str(error["message"]), _text_or_none(error.get("field")))
+        field = _text_or_none(error.get("field"))
+        return ServerRefused(status, str(error["code"]), str(error["message"]), field, seconds)
     except (BadAnswer, KeyError, TypeError, AttributeError):
-        return ServerRefused(status, "http_error", f"no reason in the form expected, but {_start_of(content)}")
+        reason = f"no reason in the form expected, but {_start_of(content)}"
+        return ServerRefused(status, "http_error", reason, retry_seconds=seconds)
+
+
+def _retry_seconds(header: str | None) -> float | None:
+    """Seconds from now on, of a header that has seconds or a date; None of any other."""
+    text = (header or "").strip()
+    if text.isdecimal() and len(text) <= _LONGEST_NUMBER:
+        return float(text)
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    # Without a zone, which HTTP does not have, it is UTC.
+    date = date if date.tzinfo is not None else date.replace(tzinfo=dt.UTC)
+    return max(0.0, (date - dt.datetime.now(dt.UTC)).total_seconds())
 
 
 def parse_job(answer: Mapping[str, Any]) -> JobState:

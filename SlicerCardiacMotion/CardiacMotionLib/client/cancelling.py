@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from CardiacMotionLib.client.errors import Cancelled, ClientError
+from CardiacMotionLib.client.errors import Cancelled, ClientError, ServerUnreachable
 
 Cancel = Callable[[], bool]
 """Whether the caller wants no more of it, as `threading.Event.is_set`; asked often, also by another thread."""
@@ -38,22 +38,57 @@ def pause(seconds: float, cancelled: Cancel | None) -> None:
         check(cancelled)
 
 
-class BreakableAdapter(HTTPAdapter):
-    """Keeps hold of its connections, so that another thread can end one on which a call waits."""
+class Pace:
+    """How long the piece may take that a call waits for now; pieces are a few dozen kB.
 
-    def __init__(self) -> None:
+    A limit of the socket alone would do nothing about a server that sends a byte now and then.
+
+    Args:
+        seconds: for one piece, sent or received.
+        complaint: what is to be said where that was not enough.
+    """
+
+    def __init__(self, seconds: float, complaint: str) -> None:
+        self.seconds, self.complaint = seconds, complaint
+        self._since: float | None = None
+
+    def begin(self) -> None:
+        """The next piece is waited for."""
+        self._since = time.monotonic()
+
+    def end(self) -> None:
+        """Nothing is waited for: what the caller does in between has all the time that it needs."""
+        self._since = None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the piece takes too long; for any thread."""
+        since = self._since
+        return since is not None and time.monotonic() - since > self.seconds
+
+
+class BreakableAdapter(HTTPAdapter):
+    """Keeps hold of its connections, so that another thread can end one on which a call waits.
+
+    Args:
+        send_seconds: for a piece of a request. That of the connection's making, which urllib3 goes on with, is
+            short, and would end uploads over slow lines.
+    """
+
+    def __init__(self, send_seconds: float) -> None:
         self._connections: weakref.WeakSet[HTTPConnection] = weakref.WeakSet()
+        self._send_seconds = send_seconds
         super().__init__()
 
     def init_poolmanager(self, *given: Any, **named: Any) -> None:
         """Make the pools of connections, of our kind."""
         super().init_poolmanager(*given, **named)
-        self.poolmanager.pool_classes_by_scheme = _pools(self._connections)
+        self.poolmanager.pool_classes_by_scheme = _pools(self._connections, self._send_seconds)
 
     def proxy_manager_for(self, proxy: str, **named: Any) -> Any:
         """As `init_poolmanager`, for those that lead through a proxy."""
         manager = super().proxy_manager_for(proxy, **named)
-        manager.pool_classes_by_scheme = _pools(self._connections)
+        manager.pool_classes_by_scheme = _pools(self._connections, self._send_seconds)
         return manager
 
     def break_off(self) -> None:
@@ -66,58 +101,87 @@ class BreakableAdapter(HTTPAdapter):
                     socket.socket.shutdown(kept, socket.SHUT_RDWR)
 
     @contextmanager
-    def broken_off_when(self, cancelled: Cancel | None, patience: float = 0.0) -> Iterator[None]:
-        """Break off what the block waits for once the caller wants no more.
+    def watched(self, pace: Pace, cancelled: Cancel | None, patience: float = 0.0) -> Iterator[None]:
+        """Break off what the block waits for once the caller wants no more, or it takes too long.
 
         Args:
-            cancelled: asked ten times a second, by a thread of its own.
-            patience: seconds that the block is still given then.
+            pace: asked ten times a second, by a thread of its own.
+            cancelled: asked as often.
+            patience: seconds that the block is still given once it is cancelled.
 
         Raises:
             Cancelled: in place of the error that this led to.
+            ServerUnreachable: the same, where it took too long.
         """
-        if cancelled is None:
-            yield
-            return
         if not patience:
             check(cancelled)
-        over, is_broken = threading.Event(), threading.Event()
-
-        def watch() -> None:
-            since: float | None = None
-            while not over.wait(_LOOK_SECONDS):
-                if since is None and cancelled():
-                    since = time.monotonic()
-                if since is not None and time.monotonic() - since >= patience:
-                    is_broken.set()
-                    # Again and again: a connection may be in the making.
-                    self.break_off()
-
-        watcher = threading.Thread(target=watch, name="cardiac-motion-cancel", daemon=True)
-        watcher.start()
+        watch = _Watch(pace, cancelled, patience, self.break_off)
         try:
             yield
         except (ClientError, requests.RequestException, OSError):
-            if is_broken.is_set():
+            if watch.is_cancelled.is_set():
                 raise Cancelled from None
+            if watch.is_slow.is_set():
+                raise ServerUnreachable(pace.complaint) from None
             raise
         finally:
-            over.set()
-            watcher.join()
+            watch.end()
 
 
-def _pools(connections: weakref.WeakSet[HTTPConnection]) -> dict[str, type[HTTPConnectionPool]]:
-    """The kinds of pools, by scheme, whose connections add themselves to a set."""
+class _Watch:
+    """A thread that breaks off what nobody wants any more, or what takes too long."""
+
+    def __init__(
+        self, pace: Pace, cancelled: Cancel | None, patience: float, break_off: Callable[[], None]
+    ) -> None:
+        self._pace, self._cancelled, self._patience, self._break_off = pace, cancelled, patience, break_off
+        self._over, self.is_cancelled, self.is_slow = threading.Event(), threading.Event(), threading.Event()
+        self._since: float | None = None
+        self._thread = threading.Thread(target=self._run, name="cardiac-motion-cancel", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Watch no more."""
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._over.wait(_LOOK_SECONDS):
+            self._look()
+            if self.is_cancelled.is_set() or self.is_slow.is_set():
+                # Again and again: a connection may be in the making.
+                self._break_off()
+
+    def _look(self) -> None:
+        if self._since is None and self._cancelled is not None and self._cancelled():
+            self._since = time.monotonic()
+        if self._since is not None and time.monotonic() - self._since >= self._patience:
+            self.is_cancelled.set()
+        elif self._pace.is_lost:
+            self.is_slow.set()
+
+
+def _pools(
+    connections: weakref.WeakSet[HTTPConnection], send_seconds: float
+) -> dict[str, type[HTTPConnectionPool]]:
+    """The kinds of pools, by scheme.
+
+    Args:
+        connections: they add themselves to it.
+        send_seconds: for a piece of a request.
+    """
 
     class Plain(HTTPConnection):
         def connect(self) -> None:
             connections.add(self)
             super().connect()
+            pass #MUT
 
     class Secure(HTTPSConnection):
         def connect(self) -> None:
             connections.add(self)
             super().connect()
+            pass #MUT
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain

@@ -48,8 +48,8 @@ class Client:
     Args:
         address: as ``http://127.0.0.1:8000``.
         token: that the server asks for, or None. It is never logged, nor shown in an error.
-        timeout: seconds until there is a connection, and between two pieces of an answer. `infer` answers when
-            it is done: `run_job` is for what may take longer.
+        timeout: seconds until there is a connection, and of silence. A few dozen kB may take twice as long as a
+            silence. `infer` answers when it is done: `run_job` is for what may take longer.
         verify: True, or a file with certificates (PEM) to trust instead of the usual authorities'.
 
     Raises:

@@ -15,7 +15,7 @@ import requests
 from requests.auth import AuthBase
 
 from CardiacMotionLib.client.answers import parse_refusal
-from CardiacMotionLib.client.cancelling import BreakableAdapter, Cancel, check, pause
+from CardiacMotionLib.client.cancelling import BreakableAdapter, Cancel, Pace, check, pause
 from CardiacMotionLib.client.errors import BadAnswer, BadCall, ServerUnreachable
 from CardiacMotionLib.client.files import whole_file
 from CardiacMotionLib.client.forms import ByteProgress, FormBody
@@ -26,7 +26,9 @@ Query = Mapping[str, str | int | None]
 PAUSES = (0.2, 0.6)
 """Seconds before each new attempt, for calls that may be made twice."""
 
-_CHUNK_BYTES = 2**18
+_CHUNK_BYTES = 2**16
+_SLOW = 2.0
+"""A piece may take so many times as long as a silence: 0.5 kB a second at the usual limit."""
 _ERROR_BYTES = 2**16
 _JSON_BYTES = 2**26
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -54,7 +56,7 @@ class Connection:
     Args:
         address: as ``http://127.0.0.1:8000``.
         token: that the server asks for, or None.
-        timeout: seconds until there is a connection, and between two pieces of an answer.
+        timeout: seconds until there is a connection, and of silence.
         verify: True, or a file with certificates of authorities to trust instead of the usual ones.
 
     Raises:
@@ -72,7 +74,7 @@ class Connection:
         self._session.auth = _Bearer(token)
         # Files are compressed already, and their length is to be known.
         self._session.headers["Accept-Encoding"] = "identity"
-        self._adapter = BreakableAdapter()
+        self._adapter = BreakableAdapter(timeout[1])
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, self._adapter)
         if urlsplit(self.address).hostname in _LOOPBACK:
@@ -118,12 +120,18 @@ class Connection:
             ClientError: whatever went wrong.
             Cancelled: the caller wanted no more; the request may have been done all the same.
         """
-        with self._adapter.broken_off_when(cancelled, patience), self._reaching():
+        pace = Pace(
+            _SLOW * self._timeout[1],
+            f"the server at {self.address} is too slow: less than {_CHUNK_BYTES // 1024} kB "
+            f"within {_SLOW * self._timeout[1]:g} s",
+        )
+        with self._adapter.watched(pace, cancelled, patience), self._reaching():
+            pace.begin()
             response = self._session.request(
                 method,
                 f"{self.address}{path}",
                 params=query,
-                data=body,
+                data=_Paced(body, pace) if isinstance(body, FormBody) else body,
                 headers={} if content_type is None else {"Content-Type": content_type},
                 timeout=self._timeout,
                 verify=self._verify,
@@ -133,13 +141,14 @@ class Connection:
             with response:
                 if response.status_code >= 400:
                     error = next(response.iter_content(_ERROR_BYTES), b"")
-                    raise parse_refusal(response.status_code, error)
+                    raise parse_refusal(response.status_code, error, response.headers.get("Retry-After"))
                 if response.status_code >= 300:
                     # A token must not follow to wherever that leads.
                     raise BadAnswer(
                         f"expected {self.address} to answer, it redirects (status {response.status_code})"
                     )
-                yield Answer(response, cancelled if not patience else None, self._reaching)
+                pace.end()
+                yield Answer(response, cancelled if not patience else None, self._reaching, pace)
 
     def call(
         self,
@@ -211,6 +220,22 @@ class Connection:
             ) from error
 
 
+class _Paced:
+    """A form whose pieces are waited for one by one."""
+
+    def __init__(self, body: FormBody, pace: Pace) -> None:
+        self._body, self._pace = body, pace
+
+    def __len__(self) -> int:
+        return len(self._body)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._body:
+            self._pace.begin()
+            yield piece
+        self._pace.begin()
+
+
 class Answer:
     """The content of an answer, as it comes.
 
@@ -224,8 +249,9 @@ class Answer:
         response: requests.Response,
         cancelled: Cancel | None,
         reaching: Callable[[], AbstractContextManager[None]],
+        pace: Pace,
     ) -> None:
-        self._response, self._cancelled, self._reaching = response, cancelled, reaching
+        self._response, self._cancelled, self._reaching, self._pace = response, cancelled, reaching, pace
         headers = response.headers
         self.content_type: str = headers.get("Content-Type", "")
         length = headers.get("Content-Length", "")
@@ -237,7 +263,9 @@ class Answer:
         while True:
             check(self._cancelled)
             with self._reaching():
+                self._pace.begin()
                 piece = next(pieces, None)
+                self._pace.end()
             if piece is None:
                 return
             yield piece

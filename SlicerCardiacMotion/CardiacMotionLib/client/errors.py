@@ -29,10 +29,19 @@ class ServerRefused(ClientError):
         code: a short name for programs.
         message: what was expected and what came.
         field: the parameter that is wrong, or None.
+        retry_seconds: after which it may be asked again, or None if it did not say.
     """
 
-    def __init__(self, status: int | None, code: str, message: str, field: str | None = None) -> None:
+    def __init__(
+        self,
+        status: int | None,
+        code: str,
+        message: str,
+        field: str | None = None,
+        retry_seconds: float | None = None,
+    ) -> None:
         self.status, self.code, self.message, self.field = status, code, printable(message), field
+        self.retry_seconds = retry_seconds
         where = code if status is None else f"{status} {code}"
         super().__init__(f"the server refused: {self.message} ({where})")
 

@@ -15,7 +15,7 @@ from CardiacMotionLib.client.errors import BadCall
 ByteProgress = Callable[[int, int | None], None]
 """Called with the bytes done and those there are, or None if that is not known; may raise `Cancelled`."""
 
-_CHUNK_BYTES = 2**18
+_CHUNK_BYTES = 2**16
 _ENDINGS = (".seq.nrrd", ".nii.gz", ".nii", ".nrrd")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -36,7 +37,11 @@ class Request:
 
 @dataclass
 class Reply:
-    """What goes out; with `break_after` only so many bytes of the body, and with `stall` half of it for long."""
+    """What goes out.
+
+    With `break_after` only so many bytes of the body, with `stall` half of it for long, with `drip` a byte at a
+    time after so many seconds each, the status line included if `drip_head`.
+    """
 
     body: bytes = b"{}"
     status: int = 200
@@ -45,6 +50,8 @@ class Reply:
     break_after: int | None = None
     wait: threading.Event | None = None
     stall: threading.Event | None = None
+    drip: float = 0.0
+    drip_head: bool = False
     early: bool = False
 
 
@@ -60,50 +67,62 @@ DROP = Reply(b"", status=0)
 """The connection is closed without a word."""
 
 
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    fake: Fake
+
+    def handle_any(self) -> None:
+        early = isinstance(self.fake.replies, list) and self.fake.replies[0].early
+        length = int(self.headers.get("Content-Length", 0))
+        body = b"" if early else self.rfile.read(length)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        request = Request(self.command, self.path, headers, body)
+        self.fake.requests.append(request)
+        self.reply(self.fake.next_reply(request))
+
+    def reply(self, reply: Reply) -> None:
+        if reply.wait is not None:
+            reply.wait.wait(10)
+        self.close_connection = reply.status == 0 or reply.break_after is not None or reply.early
+        if reply.status == 0:
+            return
+        if reply.drip_head:
+            self.drip(b"HTTP/1.1 200 OK and so on, and so on", reply.drip)
+            return
+        self.send_response(reply.status)
+        self.send_header("Content-Type", reply.content_type)
+        self.send_header("Content-Length", str(len(reply.body)))
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if reply.stall is not None:
+            self.wfile.write(reply.body[: len(reply.body) // 2])
+            reply.stall.wait(10)
+            return
+        if reply.drip:
+            self.drip(reply.body, reply.drip)
+            return
+        self.wfile.write(reply.body[: reply.break_after])
+
+    def drip(self, content: bytes, seconds: float) -> None:
+        for byte in content:
+            self.wfile.write(bytes([byte]))
+            time.sleep(seconds)
+
+    do_GET = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        pass
+
+
 class Fake:
     """A server that gives the replies it was told, in order, the last one for ever; it keeps what it was asked."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.replies: Callable[[Request], Reply] | list[Reply] = [as_json(INFO)]
-        fake = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def handle_any(self) -> None:
-                early = isinstance(fake.replies, list) and fake.replies[0].early
-                length = int(self.headers.get("Content-Length", 0))
-                body = b"" if early else self.rfile.read(length)
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                request = Request(self.command, self.path, headers, body)
-                fake.requests.append(request)
-                self.reply(fake.next_reply(request))
-
-            def reply(self, reply: Reply) -> None:
-                if reply.wait is not None:
-                    reply.wait.wait(10)
-                self.close_connection = reply.status == 0 or reply.break_after is not None or reply.early
-                if reply.status == 0:
-                    return
-                self.send_response(reply.status)
-                self.send_header("Content-Type", reply.content_type)
-                self.send_header("Content-Length", str(len(reply.body)))
-                for name, value in reply.headers.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                if reply.stall is not None:
-                    self.wfile.write(reply.body[: len(reply.body) // 2])
-                    reply.stall.wait(10)
-                    return
-                self.wfile.write(reply.body[: reply.break_after])
-
-            do_GET = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815
-
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        handler = type("Handler", (_Handler,), {"fake": self})
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.server.handle_error = lambda request, address: None  # type: ignore[method-assign, assignment]
         self.address = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
