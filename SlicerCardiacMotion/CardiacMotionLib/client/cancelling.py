@@ -175,13 +175,13 @@ def _pools(
         def connect(self) -> None:
             connections.add(self)
             super().connect()
-            pass #MUT
+            self.sock.settimeout(send_seconds)
 
     class Secure(HTTPSConnection):
         def connect(self) -> None:
             connections.add(self)
             super().connect()
-            pass #MUT
+            self.sock.settimeout(send_seconds)
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain
