@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 from tests.slicer.bed.session import Bed
 from tests.slicer.client.fake_server import Fake, refusal
+from tests.slicer.cut_texts import cut
 from tests.slicer.panel_bed import connect, disc_labels, load, open_panel, settle, write_cine
 from tests.slicer.test_panel_faults import Script
 
@@ -27,40 +30,23 @@ def fake() -> Iterator[Fake]:
     fake.close()
 
 
-def cut(bed: Bed, root: Any) -> list[str]:
-    """Texts that their widget has no room for."""
-    qt = bed.qt
-    found = []
-    kinds = (qt.QLabel, qt.QPushButton, qt.QCheckBox)
-    for widget in [each for each in root.findChildren(qt.QWidget) if isinstance(each, kinds) and each.visible]:
-        # A widget of the double that stands for one of Slicer's looks otherwise there.
-        lines = str(widget.text).split("\n")
-        if not any(lines):
-            continue
-        metrics = widget.fontMetrics()
-        if isinstance(widget, qt.QLabel) and widget.wordWrap:
-            enough = widget.heightForWidth(widget.width) <= widget.height
-        else:
-            extra = 20 if isinstance(widget, qt.QCheckBox) else 0
-            wide = max(metrics.horizontalAdvance(line) for line in lines) + extra
-            enough = wide <= widget.width and len(lines) * metrics.height() <= widget.height
-        if not enough:
-            found.append(f"{widget.objectName}: {widget.text!r}")
-    return found
-
-
-def nothing_is_cut(bed: Bed, widget: Any) -> None:
-    """Once Qt has laid out what was just shown or hidden."""
+def nothing_is_cut(bed: Bed, widget: Any, picture: Path, width: int) -> None:
+    """Once Qt has laid out what was just shown or hidden; the picture is taken then."""
+    bed.grab(widget.parent, picture, width)
     with suppress(TimeoutError):
         bed.pump(lambda: cut(bed, widget.parent) == [], 5)
+    bed.grab(widget.parent, picture, width)
     assert cut(bed, widget.parent) == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_label_can_be_read(bed: Bed, fake: Fake, tmp_path: Path, pictures: Path, width: int) -> None:
     widget = open_panel(bed)
-    bed.grab(widget.parent, pictures / f"panel_start_{width}.png", width)
-    nothing_is_cut(bed, widget)
+    case = widget.panel.section("Case").ui
+    nothing_is_cut(bed, widget, pictures / f"panel_start_{width}.png", width)
+    case.advancedBox.collapsed = case.localBox.collapsed = False
+    nothing_is_cut(bed, widget, pictures / f"panel_open_{width}.png", width)
+    case.advancedBox.collapsed = True
     connect(bed, widget, fake.address)
     workspace = load(bed, widget, write_cine(tmp_path / "cine_sax.nii.gz", SHAPE))
     states = workspace.states
@@ -68,17 +54,52 @@ def test_every_label_can_be_read(bed: Bed, fake: Fake, tmp_path: Path, pictures:
     carried = states.edited(0).carried(range(SHAPE[0])).edited(9).edited(21)
     workspace._set_states(carried.with_verified(9, True).with_verified(4, True))
     workspace.cine.frame = 9
-    widget.panel.section("Case").ui.localBox.collapsed = False
-    fake.replies = Script(datastore=refusal(409, message="expected the image as it is on the server, got another"))
+    suggestion: Any = importlib.import_module("CardiacMotionLib.suggestion")
+    suggestion.keep_suggestion(workspace.cine, {"frames": [12, 24], "slices": [1]})
+    answer, may_answer = refusal(409, message="expected the image as it is on the server"), threading.Event()
+    answer.wait = may_answer
+    fake.replies = Script(datastore=answer)
     settle(bed, widget)
     widget.panel.section("Propagate").ui.propagateButton.click()
-    bed.grab(widget.parent, pictures / f"panel_working_{width}.png", width)
-    nothing_is_cut(bed, widget)
+    nothing_is_cut(bed, widget, pictures / f"panel_working_{width}.png", width)
+    assert widget.panel.ui.progressBar.visible
+    may_answer.set()
     bed.pump(lambda: not widget.logic.session.tasks.is_busy, what="the refusal")
     settle(bed, widget)
-    bed.grab(widget.parent, pictures / f"panel_full_{width}.png", width)
-    nothing_is_cut(bed, widget)
+    nothing_is_cut(bed, widget, pictures / f"panel_refused_{width}.png", width)
+    widget.panel.ui.dismissButton.click()
+    nothing_is_cut(bed, widget, pictures / f"panel_full_{width}.png", width)
     assert widget.parent.width == width
+
+
+LONG = "a text that is much too long for its place"
+
+
+def test_a_text_that_is_cut_is_found(bed: Bed) -> None:
+    qt, root = bed.qt, bed.qt.QWidget()
+    root.resize(600, 600)
+    label, wrapped, word = qt.QLabel(LONG, root), qt.QLabel(LONG, root), qt.QLabel(LONG.replace(" ", "-"), root)
+    wrapped.wordWrap = word.wordWrap = True
+    button, box, group = qt.QPushButton(LONG, root), qt.QCheckBox(LONG, root), qt.QGroupBox(LONG, root)
+    title, line, combo = bed.ctk.ctkCollapsibleButton(LONG, root), qt.QLineEdit(root), qt.QComboBox(root)
+    line.placeholderText = LONG
+    combo.addItem("short")
+    combo.addItem(LONG)
+    spin, table = qt.QSpinBox(root), qt.QTableWidget(2, 1, root)
+    spin.setMaximum(999999999)
+    table.setHorizontalHeaderLabels([LONG])
+    widgets = [label, wrapped, word, button, box, group, title, line, combo, spin, table]
+    for index, widget in enumerate(widgets):
+        widget.objectName = f"{index}"
+        widget.setGeometry(0, 40 * index, 60, 20)
+    root.show()
+    assert {text.partition(":")[0] for text in cut(bed, root)} == {str(index) for index in range(len(widgets))}
+    assert "10: 'the last row'" in cut(bed, root)
+    for widget in widgets:
+        widget.resize(600, 200)
+    table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
+    qt.QApplication.processEvents()
+    assert cut(bed, root) == []
 
 
 def _with_rv(frame: int) -> Any:

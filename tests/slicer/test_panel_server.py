@@ -182,6 +182,9 @@ def test_the_next_case_is_fetched_and_gone_on_with(bed: Bed, panel: Any, address
     assert session.workspace is not before
     assert session.workspace.case.image_id == "another"
     assert "On the server as another" in ui.caseLabel.text
+    suggested = panel.panel.section("Contour").ui.suggestedLabel
+    assert suggested.visible
+    assert suggested.text == "The server suggests to begin with frame 0."
     count = bed.scene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode")
     press(bed, panel, ui.nextButton)
     assert bed.scene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode") == count

@@ -152,5 +152,4 @@ def _fit(table: Any, rows: int) -> None:
     """As high as its rows: a table that scrolls within a panel that scrolls is hard to read."""
     height = table.fontMetrics().height() + 8
     table.verticalHeader().setDefaultSectionSize(height)
-    # The rows, the header, and the lines around them.
-    table.setFixedHeight((rows + 1) * height + 8)
+    table.setFixedHeight(table.horizontalHeader().sizeHint.height() + rows * height + 2 * table.frameWidth)

@@ -119,6 +119,8 @@ class ctkCollapsibleGroupBox(qt.QGroupBox):
         for child in self.children():
             if isinstance(child, QtWidgets.QWidget) and not child.isWindow():
                 child.setVisible(opened)
+        # As ctk's: what is closed is as high as its title.
+        self.setMaximumHeight(16777215 if opened else QtGui.QFontMetrics(self.font).height() + 8)
 
     def _collapsed(self) -> bool:
         return not self.checked
