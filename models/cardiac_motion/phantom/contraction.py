@@ -16,6 +16,10 @@ STRONGEST = 0.93
 """Largest loss of area of the LV cavity at any place: the walls never meet."""
 
 
+class OutOfReachError(ValueError):
+    """A heart cannot contract as much as it should."""
+
+
 @dataclass(frozen=True)
 class Segment:
     """A dysfunctional region of the left ventricle."""
@@ -120,7 +124,9 @@ def _reach(heart: Heart, contraction: Contraction, rv_ef: float) -> Contraction:
         weaker = tuple(replace(s, depth=0.8 * s.depth) for s in contraction.segments if s.depth > 0.1)
         contraction = replace(contraction, segments=weaker)
     if lv * strongest > STRONGEST:
-        raise ValueError(f"an ejection fraction of {contraction.ejection_fraction} is out of reach of this heart")
+        raise OutOfReachError(
+            f"an ejection fraction of {contraction.ejection_fraction} is out of reach of this heart"
+        )
     # The shortening alone may empty a weak ventricle by more than it should: then it shortens less.
     if lv < 0:
         return _reach(heart, replace(contraction, descent=0.5 * contraction.descent), rv_ef)

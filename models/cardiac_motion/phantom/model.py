@@ -20,6 +20,7 @@ from cardiac_motion.phantom.options import PhantomOptions, stream
 from cardiac_motion.phantom.shape import Shape, draw_shape
 from cardiac_motion.phantom.texture import Texture, draw_texture
 from cardiac_motion.phantom.tissues import Contrast, draw_contrast
+from cardiac_motion.phantom.variation import vary_heart
 
 Matrix = npt.NDArray[np.float64]
 
@@ -125,6 +126,8 @@ def draw_phantom(seed: int, options: PhantomOptions) -> Phantom:
     """Draw a phantom. The same seed and options give the same phantom, on every machine."""
     rng = stream(seed, "heart")
     heart = draw_heart(rng)
+    if options.varied:
+        heart = vary_heart(heart, stream(seed, "variation"))
     shape = draw_shape(rng, heart.length)
     usual, _ = np.linalg.qr(_USUAL_POSE)
     usual *= np.sign((usual * _USUAL_POSE).sum(axis=0))

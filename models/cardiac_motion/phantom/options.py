@@ -64,6 +64,7 @@ class PhantomOptions:
             at a right angle to the axis, so that all motion is in the plane of the short-axis slices.
         long_axis_views: also sample the 2-, 3- and 4-chamber cines.
         motion_truth: also give displacements and strain.
+        varied: hearts far more varied than patients' are, to train on (`variation.py`).
         appearance: switches of the image formation.
     """
 
@@ -77,6 +78,7 @@ class PhantomOptions:
     through_plane: bool = True
     long_axis_views: bool = False
     motion_truth: bool = True
+    varied: bool = False
     appearance: AppearanceOptions = field(default_factory=AppearanceOptions)
 
     def __post_init__(self) -> None:

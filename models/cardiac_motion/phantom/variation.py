@@ -1,0 +1,61 @@
+"""Hearts far more varied than patients' are, for networks that have to meet every patient.
+
+After SynthSeg (Billot et al. 2023): what a network has seen in every form and contrast it finds in those it has
+not seen, too.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from cardiac_motion.phantom.heart import Heart
+
+
+def vary_heart(heart: Heart, rng: np.random.Generator) -> Heart:
+    """A heart with measures drawn anew, wide, independent of each other.
+
+    Walls from thin to three times as thick, small to strongly dilated ventricles, a wide or narrow RV that reaches
+    more or less far around and down, smooth to strongly trabeculated.
+
+    Args:
+        heart: as drawn for a patient; what is not drawn anew stays.
+        rng: to draw with.
+    """
+
+    def uniform(low: float, high: float) -> float:
+        return float(rng.uniform(low, high))
+
+    length = uniform(68, 118)
+    radius = uniform(15, 38)
+    wall = uniform(5, 20)
+    change = length - heart.length
+    (la_x, la_y, la_z), (_, ra_y, ra_z) = heart.la_centre, heart.ra_centre
+    la, ra = uniform(0.75, 1.3), uniform(0.75, 1.3)
+    return replace(
+        heart,
+        length=length,
+        endo_radius=radius,
+        wall=wall,
+        apex_wall=uniform(3, 0.6 * wall + 4),
+        equator=length * uniform(0.62, 0.86),
+        wall_asymmetry=uniform(0, 0.35),
+        rv_width=uniform(14, 50),
+        rv_apex=length * uniform(0.04, 0.35),
+        rv_equator=length * uniform(0.72, 0.97),
+        rv_angle=math.pi + uniform(-0.35, 0.45),
+        rv_half_angle=uniform(0.95, 1.5),
+        rvot_height=uniform(10, 26),
+        rv_trabeculae=uniform(0.2, 1.2),
+        lv_trabeculae=uniform(0.1, 1.3),
+        la_radii=(29 * la, 24 * la, 25 * la),
+        la_centre=(la_x, la_y, la_z + change),
+        ra_radii=(24 * ra, 28 * ra, 25 * ra),
+        ra_centre=(-radius - wall - 8 * ra, ra_y, ra_z + change),
+        papillary_radius=uniform(2.5, 8),
+        papillary_heights=(length * uniform(0.15, 0.32), length * uniform(0.5, 0.8)),
+        papillary_offset=uniform(0.55, 0.8),
+        fat=uniform(0, 6),
+    )

@@ -1,0 +1,1 @@
+"""Training of the models: data made as it is needed, recipes, and one `fit` for all."""
