@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 from cardiac_motion import __version__
 from cardiac_motion.cli.console import BAD_INPUT, FAILED, INTERRUPTED, fail, plain_warnings
 from cardiac_motion.cli.evaluate import evaluate
+from cardiac_motion.cli.import_ import import_
 from cardiac_motion.cli.phantom import phantom
 from cardiac_motion.cli.plugins import add_commands
 from cardiac_motion.cli.propagate import propagate
@@ -28,6 +29,7 @@ def make_app() -> typer.Typer:
     app.callback(invoke_without_command=True)(_common)
     for command in (propagate, evaluate, phantom):
         app.command()(command)
+    app.command("import")(import_)
     add_commands(app)
     return app
 

@@ -1,0 +1,226 @@
+"""A folder of DICOM files into cines, one for each view."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cardiac_motion.cine import Cine
+from cardiac_motion.dicom.assembly import assemble
+from cardiac_motion.dicom.phases import TimedSlice, Unusable
+from cardiac_motion.dicom.pixels import PixelReader
+from cardiac_motion.dicom.records import Left, read_records
+from cardiac_motion.dicom.slices import find_slices, left_of
+from cardiac_motion.dicom.stacks import Stack, angle_degrees, broken_stack, make_stacks
+from cardiac_motion.dicom.views import Plane, View, ViewFinding, tell_views
+from cardiac_motion.errors import InputError
+from cardiac_motion.progress import Progress, silent
+
+COMPLETE = 2 / 3
+"""A stack with a smaller share of the slices of the fullest one of its view is not complete."""
+REPEAT_DEGREES, REPEAT_MM = 10.0, 10.0
+"""Long-axis planes that differ by less in angle and place are the same view taken again."""
+_HEADERS = 0.5
+"""Share of the time that reading headers takes."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImportedCine:
+    """A cine and where it comes from.
+
+    Attributes:
+        view: what it shows.
+        cine: frames of all slices, along the slices' normal; frame times are those of the middle slice.
+        name: stem of its file, such as ``sax``, ``4ch`` or ``4ch_2``.
+        rr_seconds: (Z,) nominal heart cycle of each slice; where the scanner does not state it, what the frames
+            cover.
+        series: numbers of its series, increasing.
+        notes: what was decided or changed on the way, one sentence each.
+        is_newest: of several of the same view and plane, the last complete one.
+    """
+
+    view: View
+    cine: Cine
+    name: str
+    rr_seconds: tuple[float, ...]
+    series: tuple[int, ...]
+    notes: tuple[str, ...]
+    is_newest: bool
+
+
+@dataclass(frozen=True, eq=False)
+class DicomImport:
+    """What a folder of DICOM files held."""
+
+    cines: tuple[ImportedCine, ...]
+    left: tuple[Left, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """A stack with its view, before its pixels are read."""
+
+    stack: Stack
+    finding: ViewFinding
+    is_newest: bool = True
+
+
+def import_dicom(
+    folder: Path | str, *, all_stacks: bool = False, keep_going: bool = False, progress: Progress = silent
+) -> DicomImport:
+    """Sort the files of one study into cines.
+
+    Names, order and depth of the files play no part. What is no cine (other modalities, localizers, late
+    enhancement, maps, reports, files that are not DICOM) is left and listed; what is a broken cine is an error.
+
+    Args:
+        folder: of DICOM files, or one such file.
+        all_stacks: of several cines of the same view and plane all, rather than the newest complete one.
+        keep_going: leave what is broken and list it, rather than stop.
+        progress: called for every file and slice; may raise `Cancelled`.
+
+    Raises:
+        InputError: nothing to read, no MR, no cine, several studies, or a broken cine; names file or slice.
+        Cancelled: from the progress callback.
+    """
+    folder = Path(folder)
+    files = _files(folder)
+    records, left = read_records(files, folder, progress=lambda done, text: progress(_HEADERS * done, text))
+    if not records and not any(each.is_error for each in left):
+        raise InputError(_nothing("no MR images", folder, left))
+    slices, others = find_slices(records)
+    left += others
+    slices = _one_study(slices, left, folder, keep_going=keep_going)
+    stacks, broken = make_stacks(slices)
+    left += broken
+    _stop_at_errors(left, folder, keep_going=keep_going)
+    if not stacks:
+        raise InputError(_nothing("no cine", folder, left))
+    findings = tell_views([Plane(s.normal, len(s.slices), s.first.first.description) for s in stacks])
+    chosen, older = _choose(list(map(_Found, stacks, findings)), all_stacks=all_stacks)
+    left += older
+    cines: list[ImportedCine] = []
+    reader = PixelReader()
+    total = sum(len(each.stack.slices) for each in chosen)
+    done = 0
+    for each in chosen:
+
+        def report(share: float, text: str, start: int = done, slices: int = len(each.stack.slices)) -> None:
+            progress(_HEADERS + (1 - _HEADERS) * (start + share * slices) / total, text)
+
+        done += len(each.stack.slices)
+        name = _name(each.finding, [cine.name for cine in cines])
+        try:
+            cine, notes = assemble(each.stack, name, reader, progress=report)
+        except Unusable as error:
+            left.append(left_of(error))
+            _stop_at_errors(left, folder, keep_going=keep_going)
+            continue
+        cines.append(
+            ImportedCine(
+                each.finding.view, cine, name,
+                tuple(found.rr_ms / 1000 for found in each.stack.slices), each.stack.series,
+                (*_about_view(each.finding), *notes), each.is_newest,
+            )
+        )  # fmt: skip
+    if not cines:
+        raise InputError(_nothing("no cine", folder, left))
+    return DicomImport(tuple(cines), tuple(left))
+
+
+def _files(folder: Path) -> list[Path]:
+    if folder.is_file():
+        return [folder]
+    if not folder.is_dir():
+        raise InputError(f"{folder}: expected a folder of DICOM files, there is nothing")
+    found = [
+        path for place, _, names in os.walk(folder) for name in names if (path := Path(place) / name).is_file()
+    ]
+    if not found:
+        raise InputError(f"{folder}: expected a folder of DICOM files, it is empty")
+    return sorted(found)
+
+
+def _stop_at_errors(left: Sequence[Left], folder: Path, *, keep_going: bool) -> None:
+    errors = [each for each in left if each.is_error]
+    if not errors or keep_going:
+        return
+    more = f"; {len(errors) - 1} more such problems" if len(errors) > 1 else ""
+    raise InputError(f"{folder}: {errors[0]}{more}")
+
+
+def _nothing(what: str, folder: Path, left: Sequence[Left]) -> str:
+    """A message that there is nothing to import, with what there is instead: the commonest first."""
+    ranked = sorted(left, key=lambda each: (not each.is_error, -len(each.files)))
+    shown = "; ".join(map(str, ranked[:3]))
+    more = f"; and {len(ranked) - 3} more" if len(ranked) > 3 else ""
+    return f"{folder}: expected a cine of MR images, found {what}: {shown}{more}"
+
+
+def _one_study(slices: list[TimedSlice], left: list[Left], folder: Path, *, keep_going: bool) -> list[TimedSlice]:
+    """The slices of the one study there is; with `keep_going`, of the one with most slices."""
+    studies = Counter(each.first.study_uid for each in slices)
+    if len(studies) < 2:
+        return slices
+    chosen = studies.most_common(1)[0][0]
+    others = [each for each in slices if each.first.study_uid != chosen]
+    left.append(broken_stack(f"expected the cines of one study, got those of {len(studies)}", others))
+    _stop_at_errors(left, folder, keep_going=keep_going)
+    return [each for each in slices if each.first.study_uid == chosen]
+
+
+def _choose(found: list[_Found], *, all_stacks: bool) -> tuple[list[_Found], list[Left]]:
+    """The stacks to import in the order of their names, and the older or smaller ones that are left."""
+    groups: list[list[_Found]] = []
+    for each in sorted(found, key=lambda each: -len(each.stack.slices)):
+        group = next((group for group in groups if _is_repeat(each, group[0])), None)
+        if group is None:
+            groups.append([each])
+        else:
+            group.append(each)
+    chosen: list[_Found] = []
+    older: list[_Found] = []
+    for group in groups:
+        fullest = max(len(each.stack.slices) for each in group)
+        complete = [each for each in group if len(each.stack.slices) >= COMPLETE * fullest]
+        newest = max(complete, key=lambda each: each.stack.recency)
+        chosen.append(newest)
+        older += [_Found(each.stack, each.finding, is_newest=False) for each in group if each is not newest]
+    ranked = sorted([*chosen, *(older if all_stacks else ())], key=_rank)
+    if all_stacks:
+        return ranked, []
+    reason = "acquired again later, or more completely; all stacks are imported on request"
+    return ranked, [broken_stack(reason, each.stack.slices, is_error=False) for each in older]
+
+
+def _rank(found: _Found) -> tuple[object, ...]:
+    views = list(View)
+    is_named_otherwise = found.finding.view is not found.finding.by_plane
+    return views.index(found.finding.view), not found.is_newest, is_named_otherwise, found.stack.recency
+
+
+def _is_repeat(one: _Found, other: _Found) -> bool:
+    if one.finding.view is not other.finding.view:
+        return False
+    if one.finding.view is View.SAX:
+        return True
+    apart = abs((one.stack.centre - other.stack.centre) @ other.stack.normal)
+    return angle_degrees(one.stack.normal, other.stack.normal) < REPEAT_DEGREES and bool(apart < REPEAT_MM)
+
+
+def _about_view(finding: ViewFinding) -> list[str]:
+    if finding.view is finding.by_plane or finding.is_rvot:
+        return []
+    return [
+        f"called {finding.view.value} by its description, as its plane left that open; by the plane alone it "
+        f"would be {finding.by_plane.value}"
+    ]
+
+
+def _name(finding: ViewFinding, taken: Sequence[str]) -> str:
+    stem = "rvot" if finding.is_rvot else finding.view.value
+    number = 1 + sum(name == stem or name.startswith(f"{stem}_") for name in taken)
+    return stem if number == 1 else f"{stem}_{number}"

@@ -1,0 +1,373 @@
+"""What the importer knows of every image of a DICOM folder: numbers and identifiers, nothing about the patient."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cardiac_motion.dicom.header import PARSER_ERRORS, DamagedFile, Elements, Header, read_header
+from cardiac_motion.io.image_file import MAX_VOXELS
+from cardiac_motion.progress import Progress, silent
+
+SINGLE_FRAME = "1.2.840.10008.5.1.4.1.1.4"
+"""MR Image Storage."""
+ENHANCED = frozenset({"1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4"})
+"""Enhanced MR and Legacy Converted Enhanced MR Image Storage."""
+
+_KEYWORDS = frozenset({
+    "AcquisitionDate", "AcquisitionDateTime", "AcquisitionTime", "BitsAllocated", "BitsStored",
+    "CardiacNumberOfImages", "Columns", "ComplexImageComponent", "ContentDate", "ContentTime", "EchoTime",
+    "HeartRate", "HighBit", "ImageOrientationPatient", "ImagePositionPatient", "ImageType", "InstanceNumber",
+    "InversionTime", "Modality", "ModalityLUTSequence", "NominalInterval", "NumberOfFrames",
+    "PerFrameFunctionalGroupsSequence", "PhotometricInterpretation", "PixelRepresentation", "PixelSpacing",
+    "ProtocolName", "RescaleIntercept", "RescaleSlope", "Rows", "SOPClassUID", "SOPInstanceUID",
+    "SamplesPerPixel", "SeriesDate", "SeriesDescription", "SeriesInstanceUID", "SeriesNumber", "SeriesTime",
+    "SharedFunctionalGroupsSequence", "SliceThickness", "StudyInstanceUID", "TriggerTime",
+})  # fmt: skip
+_NOT_MAGNITUDE = frozenset(
+    {"P", "PHASE", "PHASE MAP", "VELOCITY", "VELOCITY MAP", "R", "REAL", "I", "IMAGINARY", "P_FFE", "MIXED"}
+)
+
+
+@dataclass(frozen=True)
+class Left:
+    """What was not imported, and why.
+
+    Attributes:
+        reason: without names of files.
+        files: relative to the folder.
+        series: their numbers, where they have any.
+        is_error: part of a cine may be lost with it; otherwise it is only something else than a cine.
+    """
+
+    reason: str
+    files: tuple[str, ...]
+    series: tuple[int, ...] = ()
+    is_error: bool = False
+
+    def __str__(self) -> str:
+        numbers = ", ".join(map(str, self.series))
+        where = f"series {numbers}" if numbers else ""
+        if len(self.files) == 1:
+            where = f"{self.files[0]} ({where})" if where else self.files[0]
+        elif self.files:
+            where = f"{where or 'files'} ({self.files[0]} and {len(self.files) - 1} more)"
+        return f"{where}: {self.reason}" if where else self.reason
+
+
+@dataclass(frozen=True)
+class PixelLayout:
+    """How the pixels of a file are stored.
+
+    Attributes:
+        syntax: UID of the transfer syntax.
+        n_frames: in the file.
+        bits: allocated, stored, high bit.
+        is_signed: two's complement.
+        offset: of the pixels in the data set; length: in bytes, None where they are encapsulated.
+    """
+
+    header: Header
+    n_frames: int
+    bits: tuple[int, int, int]
+    is_signed: bool
+
+
+@dataclass(frozen=True)
+class FrameRecord:
+    """One frame of one file.
+
+    Attributes:
+        path: of the file; ``name``: the same, relative to the folder.
+        frame: in the file, from 0.
+        description: of series and protocol, in lower case; only ever compared, never shown.
+        component: "M" for magnitude, otherwise what the file calls it.
+        position: (x, y, z) of the first pixel, LPS in mm; None where the file does not say.
+        orientation: direction of the rows, then of the columns, LPS; None likewise.
+        pixel_spacing: between rows, then between columns, mm.
+        thickness_mm: of the slice; None likewise, and never the distance between slices.
+        trigger_ms: time after the R wave, ms; None likewise.
+        rr_ms: nominal length of the heart cycle.
+        expected_frames: of the heart cycle, as the file has it.
+        contrast: echo and inversion time, which a cine does not vary.
+        acquired: year to second as 14 digits; empty where unknown.
+        slope, intercept: from stored numbers to intensities.
+        problem: why its pixels cannot be read, where the header shows it.
+    """
+
+    path: Path
+    name: str
+    frame: int
+    study_uid: str
+    series_uid: str
+    series_number: int | None
+    sop_uid: str
+    instance_number: int | None
+    description: str
+    image_type: tuple[str, ...]
+    component: str
+    rows: int
+    columns: int
+    position: tuple[float, ...] | None
+    orientation: tuple[float, ...] | None
+    pixel_spacing: tuple[float, ...] | None
+    thickness_mm: float | None
+    trigger_ms: float | None
+    rr_ms: float | None
+    expected_frames: int | None
+    contrast: tuple[float | None, float | None]
+    acquired: str
+    slope: float
+    intercept: float
+    layout: PixelLayout
+    problem: str | None
+
+
+def read_records(
+    files: Sequence[Path], root: Path, *, progress: Progress = silent
+) -> tuple[list[FrameRecord], list[Left]]:
+    """Read the headers of all files; what is no MR image is left.
+
+    Args:
+        files: of a folder, in any order.
+        root: the folder; names are relative to it.
+        progress: called for every file; may raise `Cancelled`.
+    """
+    records: list[FrameRecord] = []
+    left: defaultdict[tuple[str, tuple[int, ...], bool], list[str]] = defaultdict(list)
+    for number, path in enumerate(files):
+        progress(number / len(files), f"file {number + 1} of {len(files)}")
+        name = path.relative_to(root).as_posix() if path != root else path.name
+        found = _read(path, name)
+        if isinstance(found, Left):
+            left[found.reason, found.series, found.is_error].append(name)
+        else:
+            records += found
+    return records, [Left(reason, tuple(names), series, error) for (reason, series, error), names in left.items()]
+
+
+def _read(path: Path, name: str) -> list[FrameRecord] | Left:
+    """The frames of one file, or why it has none."""
+    try:
+        header = read_header(path, _KEYWORDS)
+    except DamagedFile as damage:
+        values = damage.header.values if damage.header else Elements(lambda _: None)
+        # What is certainly no MR image cannot be part of a cine, damaged or not.
+        is_error = not _sop_class(values) or _other_kind(values) is None or not values.text("Modality")
+        return Left(str(damage), (name,), _series_numbers(values), is_error)
+    if header is None:
+        return Left("not DICOM", (name,))
+    values = header.values
+    other = _other_kind(values)
+    if other is not None:
+        return Left(other, (name,), _series_numbers(values))
+    try:
+        return _frames(path, name, header)
+    except DamagedFile as damage:
+        return Left(str(damage), (name,), _series_numbers(values), is_error=True)
+    except PARSER_ERRORS as error:
+        reason = f"its header is damaged ({type(error).__name__})"
+        return Left(reason, (name,), _series_numbers(values), is_error=True)
+
+
+def _sop_class(values: Elements) -> str:
+    return values.text("SOPClassUID") or values.text("MediaStorageSOPClassUID")
+
+
+def _other_kind(values: Elements) -> str | None:
+    """What a file is if it is no MR image; None if it is one."""
+    modality, sop_class = values.text("Modality"), _sop_class(values)
+    if sop_class != SINGLE_FRAME and sop_class not in ENHANCED:
+        kind = f"of modality {modality}" if re.fullmatch("[A-Z]{2,10}", modality) else "of another kind"
+        return f"not an MR image, but an object {kind}"
+    if modality != "MR":
+        shown = modality if re.fullmatch("[A-Z]{2,10}", modality) else "none"
+        return f"not MR: its modality is {shown}"
+    return None
+
+
+def _series_numbers(values: Elements) -> tuple[int, ...]:
+    number = values.whole("SeriesNumber")
+    return () if number is None else (number,)
+
+
+def _frames(path: Path, name: str, header: Header) -> list[FrameRecord]:
+    values = header.values
+    is_enhanced = _sop_class(values) in ENHANCED
+    rows, columns = values.short("Rows") or 0, values.short("Columns") or 0
+    groups = values.items("PerFrameFunctionalGroupsSequence") if is_enhanced else []
+    n_frames = (values.whole("NumberOfFrames") or 0) if is_enhanced else 1
+    if is_enhanced and not 0 < n_frames == len(groups):
+        raise DamagedFile(f"damaged: {n_frames} frames, and functional groups of {len(groups)}", header)
+    if not (rows and columns):
+        raise DamagedFile("damaged: it does not say how many rows and columns it has", header)
+    if rows * columns * n_frames > MAX_VOXELS:
+        raise DamagedFile(f"expected at most {MAX_VOXELS} pixels, got {n_frames} x {rows} x {columns}", header)
+    layout = PixelLayout(
+        header,
+        n_frames,
+        (values.short("BitsAllocated") or 0, values.short("BitsStored") or 0, values.short("HighBit") or 0),
+        values.short("PixelRepresentation") == 1,
+    )
+    problem = _pixel_problem(header, layout, rows * columns)
+    number = values.whole("SeriesNumber")
+    shared = values.item("SharedFunctionalGroupsSequence")
+    records = []
+    for frame in range(n_frames):
+        attributes = _FunctionalGroups(groups[frame], shared, values) if is_enhanced else _Plain(values)
+        image_type = tuple(part.upper() for part in attributes.image_type())
+        slope, intercept = attributes.rescale()
+        records.append(
+            FrameRecord(
+                path=path, name=name, frame=frame,
+                study_uid=values.text("StudyInstanceUID"), series_uid=values.text("SeriesInstanceUID"),
+                series_number=number, sop_uid=values.text("SOPInstanceUID"),
+                instance_number=values.whole("InstanceNumber"),
+                description=f"{values.text('SeriesDescription')} {values.text('ProtocolName')}".lower(),
+                image_type=image_type,
+                component=next((part for part in image_type[2:] if part in _NOT_MAGNITUDE), "M"),
+                rows=rows, columns=columns,
+                position=attributes.position(), orientation=attributes.orientation(),
+                pixel_spacing=attributes.pixel_spacing(),
+                thickness_mm=_positive(attributes.thickness_mm()), trigger_ms=attributes.trigger_ms(),
+                rr_ms=_positive(attributes.rr_ms()), expected_frames=values.whole("CardiacNumberOfImages"),
+                contrast=attributes.contrast(), acquired=attributes.acquired(),
+                slope=slope, intercept=intercept, layout=layout, problem=problem,
+            )
+        )  # fmt: skip
+    return records
+
+
+def _positive(value: float | None) -> float | None:
+    return value if value is not None and value > 0 else None
+
+
+def _pixel_problem(header: Header, layout: PixelLayout, pixels: int) -> str | None:
+    """Why the pixels cannot be read, as far as the header tells."""
+    if header.pixel_offset is None:
+        return "truncated: it holds no pixels"
+    values = header.values
+    if values.short("SamplesPerPixel") != 1 or not values.text("PhotometricInterpretation").startswith(
+        "MONOCHROME"
+    ):
+        return "expected one grey value per pixel, got a colour image"
+    if values.items("ModalityLUTSequence"):
+        return "expected intensities by slope and intercept, got a table of them"
+    allocated, stored, high = layout.bits
+    if allocated not in {8, 16, 32} or not 1 <= stored <= high + 1 <= allocated:
+        return f"expected pixels of 8, 16 or 32 bits, got {allocated} with {stored} stored up to bit {high}"
+    needed = layout.n_frames * pixels * allocated // 8
+    if header.pixel_length is not None and min(header.available, header.pixel_length) < needed:
+        there = min(header.available, header.pixel_length)
+        return f"truncated: expected {needed} bytes of pixels, got {there}"
+    return None
+
+
+class _Plain:
+    """Attributes of a single-frame image."""
+
+    def __init__(self, values: Elements) -> None:
+        self._values = values
+
+    def image_type(self) -> tuple[str, ...]:
+        return self._values.texts("ImageType")
+
+    def position(self) -> tuple[float, ...] | None:
+        return self._values.numbers("ImagePositionPatient", 3)
+
+    def orientation(self) -> tuple[float, ...] | None:
+        return self._values.numbers("ImageOrientationPatient", 6)
+
+    def pixel_spacing(self) -> tuple[float, ...] | None:
+        return self._values.numbers("PixelSpacing", 2)
+
+    def thickness_mm(self) -> float | None:
+        return self._values.number("SliceThickness")
+
+    def trigger_ms(self) -> float | None:
+        return self._values.number("TriggerTime")
+
+    def rr_ms(self) -> float | None:
+        rate = _positive(self._values.number("HeartRate"))
+        return _positive(self._values.number("NominalInterval")) or (60_000 / rate if rate else None)
+
+    def contrast(self) -> tuple[float | None, float | None]:
+        return self._values.number("EchoTime"), self._values.number("InversionTime")
+
+    def acquired(self) -> str:
+        values = self._values
+        found = _moment(values.text("AcquisitionDateTime"))
+        for what in ("Acquisition", "Content", "Series"):
+            found = found or _moment(values.text(f"{what}Date"), values.text(f"{what}Time"))
+        return found
+
+    def rescale(self) -> tuple[float, float]:
+        return _slope_and_intercept(self._values)
+
+
+def _moment(*parts: str) -> str:
+    """Year to second as 14 digits, of a date and time or of both in one; empty if any of it is missing."""
+    digits = "".join(re.sub("[^0-9]", "", part.split(".")[0]) for part in parts)
+    return digits[:14] if len(digits) >= 14 else ""
+
+
+def _slope_and_intercept(values: Elements) -> tuple[float, float]:
+    slope, intercept = values.number("RescaleSlope"), values.number("RescaleIntercept")
+    return slope or 1.0, intercept or 0.0
+
+
+class _FunctionalGroups(_Plain):
+    """Attributes of a frame of an enhanced image: its own group, else the one that all share."""
+
+    def __init__(self, own: Elements, shared: Elements, values: Elements) -> None:
+        super().__init__(values)
+        self._own, self._shared = own, shared
+
+    def _group(self, keyword: str) -> Elements:
+        items = self._own.items(keyword) or self._shared.items(keyword)
+        return items[0] if items else Elements(lambda _: None)
+
+    def image_type(self) -> tuple[str, ...]:
+        group = self._group("MRImageFrameTypeSequence")
+        component = group.text("ComplexImageComponent") or self._values.text("ComplexImageComponent")
+        return (*(group.texts("FrameType") or super().image_type()), component)
+
+    def position(self) -> tuple[float, ...] | None:
+        return self._group("PlanePositionSequence").numbers("ImagePositionPatient", 3)
+
+    def orientation(self) -> tuple[float, ...] | None:
+        return self._group("PlaneOrientationSequence").numbers("ImageOrientationPatient", 6)
+
+    def pixel_spacing(self) -> tuple[float, ...] | None:
+        return self._group("PixelMeasuresSequence").numbers("PixelSpacing", 2)
+
+    def thickness_mm(self) -> float | None:
+        return self._group("PixelMeasuresSequence").number("SliceThickness")
+
+    def trigger_ms(self) -> float | None:
+        group = self._group("CardiacSynchronizationSequence")
+        nominal = group.double("NominalCardiacTriggerDelayTime")
+        if nominal is None:
+            nominal = group.double("ActualCardiacTriggerDelayTime")
+        # Legacy converted images keep the tag of the single-frame ones.
+        return nominal if nominal is not None else self._unassigned().number("TriggerTime")
+
+    def rr_ms(self) -> float | None:
+        interval = _positive(self._group("CardiacSynchronizationSequence").double("RRIntervalTimeNominal"))
+        return interval or _positive(self._unassigned().number("NominalInterval"))
+
+    def _unassigned(self) -> Elements:
+        return self._group("UnassignedPerFrameConvertedAttributesSequence")
+
+    def contrast(self) -> tuple[float | None, float | None]:
+        inversion = self._group("MRModifierSequence").double("InversionTimes")
+        return self._group("MREchoSequence").double("EffectiveEchoTime"), inversion
+
+    def acquired(self) -> str:
+        return _moment(self._group("FrameContentSequence").text("FrameAcquisitionDateTime")) or super().acquired()
+
+    def rescale(self) -> tuple[float, float]:
+        return _slope_and_intercept(self._group("PixelValueTransformationSequence"))
