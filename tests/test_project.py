@@ -13,7 +13,7 @@ PACKAGE = ROOT / "models" / "cardiac_motion"
 FLOORS = (
     {"labels", "errors", "atomic", "progress"},
     {"cine", "fields", "losses", "metrics", "motion", "io", "dicom"},
-    {"phantom", "networks", "working_grid"},
+    {"phantom", "networks", "working_grid", "datasets"},
     {"propagation", "motion_cache"},
     {"registration"},
     {"analysis", "evaluation", "pipeline"},

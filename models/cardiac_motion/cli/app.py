@@ -16,6 +16,7 @@ from cardiac_motion.cli.import_ import import_
 from cardiac_motion.cli.phantom import phantom
 from cardiac_motion.cli.plugins import add_commands
 from cardiac_motion.cli.propagate import propagate
+from cardiac_motion.cli.split import split_command
 from cardiac_motion.errors import Cancelled, CardiacMotionError, InputError
 
 
@@ -30,6 +31,7 @@ def make_app() -> typer.Typer:
     for command in (propagate, evaluate, phantom):
         app.command()(command)
     app.command("import")(import_)
+    app.command("split")(split_command)
     add_commands(app)
     return app
 

@@ -1,6 +1,6 @@
 """Evaluation of motion models on labelled cines and pairs: scores, tests, tables, figures."""
 
-from cardiac_motion.evaluation.cases import Case, find_cases, read_case
+from cardiac_motion.evaluation.cases import Case, case_of
 from cardiac_motion.evaluation.comparison import Comparison, compare_with_truth, comparison_table
 from cardiac_motion.evaluation.report import EvaluationReport
 from cardiac_motion.evaluation.run import evaluate_case, evaluate_folder
@@ -13,11 +13,10 @@ __all__ = [
     "Comparison",
     "EvaluationReport",
     "PairedTest",
+    "case_of",
     "compare_with_truth",
     "comparison_table",
     "evaluate_case",
     "evaluate_folder",
-    "find_cases",
     "paired_test",
-    "read_case",
 ]

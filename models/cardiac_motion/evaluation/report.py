@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cardiac_motion.atomic import atomic_path
+from cardiac_motion.datasets import SkippedCase
 from cardiac_motion.evaluation import tables
 from cardiac_motion.evaluation.results import MEASURES, CaseResult
 
@@ -46,12 +47,18 @@ class EvaluationReport:
 
     Attributes:
         cases: in the order of their names.
+        data_set: name of the layout of the folder.
+        selection: which part of the data set, None for all of it.
         without_labels: names of images that were left out because no labels belong to them.
+        skipped: cases that were left out because they could not be read.
         figures: paths relative to the folder of the report.
     """
 
     cases: tuple[CaseResult, ...]
+    data_set: str = "folder"
+    selection: str | None = None
     without_labels: tuple[str, ...] = ()
+    skipped: tuple[SkippedCase, ...] = ()
     figures: tuple[str, ...] = ()
 
     def markdown(self, *, figures: bool = True) -> str:
@@ -62,6 +69,11 @@ class EvaluationReport:
         """
         cases = self.cases
         parts = ["# Evaluation", _DEFINITIONS, "## Cases", tables.case_table(cases)]
+        if self.selection:
+            parts.append(f"Of the data set: {self.selection}")
+        if self.skipped:
+            parts.append("Left out because they could not be read:")
+            parts.append("\n".join(f"- {case.reason}" for case in self.skipped))
         if self.without_labels:
             parts.append("Without labels and left out: " + ", ".join(self.without_labels))
         parts += self._scores(cases, "ED → ES", all_frames=False)
@@ -164,7 +176,10 @@ class EvaluationReport:
                     }
                     for case in self.cases
                 ],
+                "data_set": self.data_set,
+                "selection": self.selection,
                 "without_labels": list(self.without_labels),
+                "skipped": [asdict(case) for case in self.skipped],
                 "figures": list(self.figures),
                 "structures": self.structure_rows(),
                 "fields": self.field_rows(),

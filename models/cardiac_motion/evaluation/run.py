@@ -11,8 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cardiac_motion.analysis.volumes import ejection_fraction, volumes_ml
+from cardiac_motion.datasets import Case as DataCase
+from cardiac_motion.datasets import Dataset, SkippedCase, Split, find_dataset
+from cardiac_motion.datasets.splits import held_out
 from cardiac_motion.errors import InputError
-from cardiac_motion.evaluation.cases import Case, find_cases, read_case
+from cardiac_motion.evaluation.cases import Case, case_of
 from cardiac_motion.evaluation.gallery import Gallery, write_figures
 from cardiac_motion.evaluation.output_folder import merged_into
 from cardiac_motion.evaluation.report import FIGURE_FOLDER, REPORT_FILES, EvaluationReport, files_of_report
@@ -41,14 +44,18 @@ def evaluate_folder(
     output: Path | str,
     figures: bool = False,
     options: Mapping[str, Any] | None = None,
+    split: Split | None = None,
+    fold: int | None = None,
+    part: str | None = None,
+    keep_going: bool = False,
     progress: Progress = silent,
 ) -> EvaluationReport:
-    """Evaluate models on every case in a folder; write tables, and figures if asked for.
+    """Evaluate models on every labelled case of a data set; write tables, and figures if asked for.
 
     Labels of the source frame (ED) are carried to every other labelled frame, and scored against the truth there.
 
     Args:
-        folder: images and labels, named as `cardiac_motion.evaluation.cases` says.
+        folder: images and labels in any layout that `cardiac_motion.datasets.find_dataset` knows.
         models: by the name that they have in the tables.
         output: a folder, made if need be, for ``summary.md``, ``structures.csv``, ``fields.csv``,
             ``ejection.csv`` (of ventricles in stacks), ``temporal_gradient.csv`` (of cines), ``report.json`` and
@@ -56,6 +63,10 @@ def evaluate_folder(
             run, figures included; other files in it are kept.
         figures: draw the figures, too.
         options: by the name in ``models``, options for its `estimate`.
+        split: evaluate on some patients only.
+        fold: of a split into folds, the one whose patients are held out.
+        part: of another split, ``test`` by default.
+        keep_going: leave out cases that cannot be read, and list them in the report.
         progress: called as progress(fraction, message); may raise to stop.
 
     Raises:
@@ -66,7 +77,9 @@ def evaluate_folder(
     unknown = set(options or {}) - set(models)
     if unknown:
         raise InputError(f"options are given for {', '.join(sorted(unknown))}, which are none of {list(models)}")
-    found = find_cases(folder)
+    data = find_dataset(folder)
+    chosen, selection = _chosen(data, split, fold, part)
+    skipped: list[SkippedCase] = []
     gallery = Gallery() if figures else None
     results = []
     output = Path(output)
@@ -77,21 +90,50 @@ def evaluate_folder(
         folders=[FIGURE_FOLDER] if figures else [],
         earlier=files_of_report(output),
     ) as temporary:
-        for number, files in enumerate(found.cases):
+        for number, each in enumerate(chosen):
 
             def report(fraction: float, message: str, start: int = number) -> None:
-                progress((start + fraction) / len(found.cases), message)
+                progress((start + fraction) / len(chosen), message)
 
-            case = read_case(files)
+            try:
+                case = case_of(each.id, each.load())
+            except InputError as error:
+                if not keep_going:
+                    raise
+                skipped.append(SkippedCase(each.id, str(error)))
+                continue
             results.append(evaluate_case(case, models, options=options, gallery=gallery, progress=report))
+        if not results:
+            raise InputError(
+                f"{folder}: expected a case that can be read, got none; the first: {skipped[0].reason}"
+            )
         summary = EvaluationReport(
             tuple(results),
-            without_labels=tuple(path.name for path in found.without_labels),
+            data_set=data.name,
+            selection=selection,
+            without_labels=tuple(case.id for case in data.unlabelled),
+            skipped=tuple(skipped),
             figures=write_figures(temporary / FIGURE_FOLDER, results, gallery) if gallery is not None else (),
         )
         summary.write(temporary)
     progress(1.0, "evaluation written")
     return summary
+
+
+def _chosen(
+    data: Dataset, split: Split | None, fold: int | None, part: str | None
+) -> tuple[tuple[DataCase, ...], str | None]:
+    """The cases to evaluate on, and what they are of the whole."""
+    if not data.labelled:
+        raise InputError(
+            f"{data.folder}: expected a case with labels in this data set (layout: {data.name}), got "
+            f"{len(data.cases)} without"
+        )
+    if split is None:
+        if fold is not None or part is not None:
+            raise InputError("expected a split that the fold or part is of, got none")
+        return data.labelled, None
+    return held_out(split, data.labelled, fold=fold, part=part)
 
 
 def evaluate_case(
