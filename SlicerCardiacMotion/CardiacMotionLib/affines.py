@@ -18,7 +18,10 @@ SAME_GRID_VOXELS = 0.01
 
 def check_affine(affine: npt.ArrayLike) -> Affine:
     """The affine as (4, 4) float64, or an InputError that says what is wrong with it."""
-    matrix = np.array(affine, dtype=np.float64)
+    try:
+        matrix = np.array(affine, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"its affine must be 4 x 4 numbers, got {affine!r}") from error
     if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or not np.allclose(matrix[3], (0, 0, 0, 1)):
         raise InputError(f"its affine must be 4 x 4, finite, with a last row (0, 0, 0, 1), got {matrix.tolist()}")
     lengths = np.linalg.norm(matrix[:3, :3], axis=0)
@@ -35,12 +38,12 @@ def spacing_of(affine: Affine) -> tuple[float, float, float]:
     return float(z), float(y), float(x)
 
 
-def same_grid(affine: Affine, other: Affine, shape: Sequence[int]) -> bool:
-    """Whether two grids of one shape (Z, Y, X) are the same within `SAME_GRID_VOXELS` at their outer corners."""
+def same_grid(affine: Affine, other: Affine, shape: Sequence[int], *, tolerance: float = SAME_GRID_VOXELS) -> bool:
+    """Whether two grids of one shape (Z, Y, X) are the same within so many voxels at their outer corners."""
     z, y, x = shape
     corners = np.array([(*c, 1.0) for c in product((-0.5, x - 0.5), (-0.5, y - 0.5), (-0.5, z - 0.5))]).T
     voxels = np.linalg.solve(affine[:3, :3], ((other - affine) @ corners)[:3])
-    return bool(np.abs(voxels).max() <= SAME_GRID_VOXELS)
+    return bool(np.abs(voxels).max() <= tolerance)
 
 
 def nearest_orthonormal(affine: Affine, shape: Sequence[int]) -> Affine:

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from CardiacMotionLib.background import Task, Tasks
-from CardiacMotionLib.client import SavedLabel
+from CardiacMotionLib.client import BadAnswer, SavedLabel
 from CardiacMotionLib.errors import InputError
 from CardiacMotionLib.nifti import write_nifti
-from CardiacMotionLib.server_link import ServerLink
+from CardiacMotionLib.server_link import OnGone, ServerLink, failing
 from CardiacMotionLib.signals import Signal
 from CardiacMotionLib.structures import BY_NAME
 from CardiacMotionLib.uploads import take_upload
@@ -112,6 +112,12 @@ class Cases:
                         progress=lambda done, all_: task.report(_share(done, all_), f"fetching {image_id}"),
                         cancelled=task.cancelled,
                     )
+                    if sha256 is not None and _sha256(path) != sha256:
+                        path.unlink()
+                        raise BadAnswer(
+                            f"expected the image {image_id} with the checksum that the server gave, got others; "
+                            "it may have been replaced just now, so try again"
+                        )
                 case = CaseOnServer(image_id, sha256, target.address)
                 suggestion = found.get("suggest")
                 return Downloaded(path, case, suggestion if isinstance(suggestion, dict) else {})
@@ -145,6 +151,34 @@ class Cases:
 
         self._start(work, done)
 
+    def on_server(self, workspace: Workspace, start: Callable[[OnGone | None], None]) -> None:
+        """Start something for which the server needs the cine; the cine is sent first where it is not there.
+
+        Args:
+            workspace: the case.
+            start: called when the server has the cine. What it is given is to be called where the server turns out
+                not to have it any more: the cine is then sent anew, and `start` called again, with None.
+
+        Raises:
+            InputError: there is no connection.
+        """
+        target, case = self._link.target, workspace.case
+        known = case if case is not None and case.address == target.address else None
+
+        def send() -> None:
+            image_id = image_id_of(workspace.cine.name) if known is None else known.image_id
+            self.upload(workspace, image_id, lambda _case: start(None))
+
+        def again() -> None:
+            if workspace.is_alive:
+                workspace.case = None
+                send()
+
+        if known is None:
+            send()
+        else:
+            start(again)
+
     def submit(
         self,
         workspace: Workspace,
@@ -152,6 +186,7 @@ class Cases:
         *,
         model: Mapping[str, Any] | None = None,
         note: str = "",
+        on_gone: OnGone | None = None,
     ) -> None:
         """Send the labels of all frames back, with the frames that were verified.
 
@@ -160,6 +195,7 @@ class Cases:
             on_done: called with the version that they became.
             model: name and version of the one that carried the labels.
             note: of the reader.
+            on_gone: called in place of `failed` where the server does not have the image any more.
 
         Raises:
             InputError: there is no connection, the image is not on the server, or there are no labels.
@@ -188,15 +224,17 @@ class Cases:
                 write_nifti(path, labels, affine, frame_seconds=seconds)
                 return client.save_label(case.image_id, TAG, path, params, cancelled=task.cancelled)
 
-        self._start(work, on_done)
+        self._start(work, on_done, on_gone)
 
-    def _start(self, work: Callable[[Task[Any]], Any], on_done: Callable[[Any], None]) -> None:
+    def _start(
+        self, work: Callable[[Task[Any]], Any], on_done: Callable[[Any], None], on_gone: OnGone | None = None
+    ) -> None:
         self._tasks.start(
             _KEY,
             work,
             on_progress=lambda fraction, message: self.progress.emit((fraction, message)),
             on_done=on_done,
-            on_error=self.failed.emit,
+            on_error=failing(self.failed, on_gone),
         )
 
 

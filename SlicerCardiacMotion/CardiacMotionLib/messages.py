@@ -10,6 +10,8 @@ from slicer.i18n import tr as _
 from CardiacMotionLib.client.errors import ClientError, ServerRefused
 from CardiacMotionLib.errors import InputError
 
+_CONFLICT = 409
+
 
 def sentence(error: BaseException) -> str:
     """The message of an error; what nobody expected is logged as well."""
@@ -31,6 +33,9 @@ def _hint(error: ServerRefused) -> str:
     """What the reader can do about a refusal, or ""."""
     if error.retry_seconds is not None:
         return _("try again in {seconds} s").format(seconds=max(1, math.ceil(error.retry_seconds)))
+    if error.status == _CONFLICT and error.field == "image":
+        # Of an upload: two cines may well have the same file name.
+        return _("give the cine another name in Slicer's Data module, and try again")
     hints = {
         401: _("check the token"),
         413: _("the server's manager can raise its limits"),

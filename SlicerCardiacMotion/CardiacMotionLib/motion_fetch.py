@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,7 +17,7 @@ from CardiacMotionLib.motion_display import MotionDisplay
 from CardiacMotionLib.motion_files import MotionFields, read_motion
 from CardiacMotionLib.nifti import write_nifti
 from CardiacMotionLib.propagation import TASK
-from CardiacMotionLib.server_link import ServerLink
+from CardiacMotionLib.server_link import OnGone, ServerLink, failing
 from CardiacMotionLib.signals import Signal
 from CardiacMotionLib.workspace import Workspace
 
@@ -51,9 +52,19 @@ class MotionFetch:
             task.cancel()
 
     def start(
-        self, workspace: Workspace, params: Mapping[str, Any], on_done: Callable[[MotionDisplay], None]
+        self,
+        workspace: Workspace,
+        params: Mapping[str, Any],
+        on_done: Callable[[MotionDisplay], None],
+        on_gone: OnGone | None = None,
     ) -> None:
         """Have the server send the motion, relative to the first contoured frame.
+
+        Args:
+            workspace: the case.
+            params: of the task, such as the model.
+            on_done: called with the motion in the scene.
+            on_gone: called in place of `failed` where the server does not have the image any more.
 
         Raises:
             InputError: no connection, no contour, or the image is not on the server.
@@ -82,7 +93,12 @@ class MotionFetch:
                 )
                 answer.save(folder / "answer.zip")
                 unpack(folder / "answer.zip", folder / _FOLDER)
-                return read_motion(folder / _FOLDER, task.cancelled)
+                try:
+                    return read_motion(folder / _FOLDER, task.cancelled)
+                except InputError as error:
+                    # Where it lay for a moment is nobody's business.
+                    reason = str(error).replace(f"{folder / _FOLDER}", _FOLDER)
+                    raise InputError(f"the motion that the server sent cannot be used: {reason}") from error
 
         def done(fields: MotionFields) -> None:
             if workspace.is_alive:
@@ -93,7 +109,7 @@ class MotionFetch:
             work,
             on_progress=lambda fraction, message: self.progress.emit((fraction, message)),
             on_done=done,
-            on_error=self.failed.emit,
+            on_error=failing(self.failed, on_gone),
         )
 
 
@@ -115,5 +131,7 @@ def unpack(archive: Path, folder: Path) -> None:
                     with file.open(each) as source, (folder / parts[1]).open("wb") as to:
                         while chunk := source.read(2**20):
                             to.write(chunk)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
         raise InputError(f"expected a zip with the motion from the server: {error}") from error
+    except OSError as error:
+        raise InputError(f"the motion cannot be unpacked on this computer: {error.strerror or error}") from error

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from CardiacMotionLib.affines import Affine, nearest_orthonormal, same_grid
 from CardiacMotionLib.background import Task, Tasks
 from CardiacMotionLib.client import Client
 from CardiacMotionLib.errors import InputError
 from CardiacMotionLib.nifti import read_nifti, write_nifti
 from CardiacMotionLib.segments import Labels
-from CardiacMotionLib.server_link import ServerLink
+from CardiacMotionLib.server_link import OnGone, ServerLink, failing
 from CardiacMotionLib.signals import Signal
+from CardiacMotionLib.structures import STRUCTURES
 from CardiacMotionLib.workspace import Workspace
 
 LIVE_MILLISECONDS = 250
@@ -24,6 +27,8 @@ LIVE_MILLISECONDS = 250
 
 TASK = "motion"
 _KEY = "propagation"
+_PLACE_VOXELS = 0.5
+"""How far corners of the labels that come back may lie from those of the cine: less than a voxel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +70,7 @@ def carry(client: Client, request: Request, task: Task[Carried]) -> Carried:
 
     Raises:
         ClientError: whatever went wrong.
-        InputError: an answer on another grid.
+        InputError: an answer with other labels than these can be.
         Cancelled: nobody wants it any more.
     """
     drawn = np.zeros(request.shape, np.uint8)
@@ -84,10 +89,32 @@ def carry(client: Client, request: Request, task: Task[Carried]) -> Carried:
         )
         received = Path(name) / "labels.nii.gz"
         answer.save(received)
-        labels = read_nifti(received).values
-    if labels.shape != request.shape:
-        raise InputError(f"expected labels {request.shape} from the server, got {labels.shape}")
-    return Carried(labels.astype(np.uint8, copy=False), answer.params)
+        try:
+            image = read_nifti(received)
+        except InputError as error:
+            # Where it lay for a moment is nobody's business.
+            reason = str(error).removeprefix(f"{received}: ")
+            raise InputError(f"the labels that the server sent cannot be used: {reason}") from error
+    return Carried(_checked(image.values, image.affine, request), answer.params)
+
+
+def _checked(values: npt.NDArray[Any], affine: Affine, request: Request) -> Labels:
+    """The labels of an answer: before a frame is written, all of them are known to be right."""
+    shape = request.shape
+    if values.shape != shape:
+        raise InputError(f"expected labels {shape} from the server, got {values.shape}")
+    # Where the cine is skewed, one of the two may have its axes put at right angles.
+    grids = (affine, nearest_orthonormal(affine, shape[1:]))
+    if not any(same_grid(request.affine, grid, shape[1:], tolerance=_PLACE_VOXELS) for grid in grids):
+        raise InputError("expected labels on the voxels of the cine from the server, got some that lie elsewhere")
+    labels = values.astype(np.uint8)
+    if (labels != values).any() or labels.max() > len(STRUCTURES):
+        wrong = values[(labels != values) | (labels > len(STRUCTURES))]
+        raise InputError(
+            f"expected whole label values from 0 to {len(STRUCTURES)} from the server, got {wrong.flat[0]:g} and "
+            f"{wrong.size - 1} more that are none"
+        )
+    return labels
 
 
 class Propagation:
@@ -124,6 +151,7 @@ class Propagation:
         *,
         key_frames: Iterable[int] | None = None,
         targets: Iterable[int] | None = None,
+        on_gone: OnGone | None = None,
     ) -> None:
         """Carry the labels of the key frames to the others.
 
@@ -132,6 +160,7 @@ class Propagation:
             params: of the task, such as the model.
             key_frames: those to start from; by default all.
             targets: frames to write; by default all that are no key frames.
+            on_gone: called in place of `failed` where the server does not have the image any more.
 
         Raises:
             InputError: no connection, no key frame, or the image is not on the server.
@@ -160,7 +189,7 @@ class Propagation:
             work,
             on_progress=lambda fraction, message: self.progress.emit((fraction, message)),
             on_done=lambda carried: self._write(workspace, carried, wanted),
-            on_error=self.failed.emit,
+            on_error=failing(self.failed, on_gone),
         )
 
     def cancel(self) -> None:

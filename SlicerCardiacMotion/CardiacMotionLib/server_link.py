@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from CardiacMotionLib.background import Task, Tasks
-from CardiacMotionLib.client import Client, Offer
+from CardiacMotionLib.client import Client, ClientError, Offer, ServerRefused
 from CardiacMotionLib.errors import InputError
 from CardiacMotionLib.signals import Signal
 
@@ -22,11 +23,13 @@ class Target:
         address: as ``http://127.0.0.1:8000``.
         token: that it asks for, or None.
         certificates: file with certificates to trust, or None for the usual ones.
+        timeout: seconds until there is a connection, and of silence.
     """
 
     address: str
     token: str | None = None
     certificates: Path | None = None
+    timeout: tuple[float, float] = (5.0, 60.0)
 
     def __repr__(self) -> str:
         return f"Target({self.address!r})"
@@ -37,7 +40,7 @@ class Target:
         Raises:
             BadCall: the address is none.
         """
-        return Client(self.address, token=self.token, verify=self.certificates or True)
+        return Client(self.address, token=self.token, timeout=self.timeout, verify=self.certificates or True)
 
     def check(self) -> None:
         """Whether a server could be there; nothing is sent.
@@ -55,6 +58,25 @@ class Target:
             # Of ssl, what is no certificate is an OSError too, and its own words say little.
             why = "it holds none" if isinstance(error, ssl.SSLError) else error.strerror
             raise InputError(f"expected a file with certificates (PEM) at {self.certificates}: {why}") from error
+
+
+OnGone = Callable[[], None]
+"""Called where the server turns out not to have the image of a case any more."""
+
+
+def failing(failed: Signal[BaseException], on_gone: OnGone | None) -> Callable[[BaseException], None]:
+    """What is done about an error: it is told, or `on_gone` is called where that can help."""
+
+    def fail(error: BaseException) -> None:
+        if on_gone is None or not (isinstance(error, ServerRefused) and error.is_missing_image):
+            failed.emit(error)
+            return
+        try:
+            on_gone()
+        except (InputError, ClientError, OSError) as other:
+            failed.emit(other)
+
+    return fail
 
 
 class ServerLink:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from CardiacMotionLib.background import Tasks, Timer
-from CardiacMotionLib.cases import Cases, image_id_of
+from CardiacMotionLib.cases import Cases
 from CardiacMotionLib.cine import Cine
 from CardiacMotionLib.client import ClientError, Offer
 from CardiacMotionLib.errors import InputError
 from CardiacMotionLib.propagation import Live, Propagation
 from CardiacMotionLib.segmentation_sequence import Segmentations
-from CardiacMotionLib.server_link import ServerLink
+from CardiacMotionLib.server_link import OnGone, ServerLink
 from CardiacMotionLib.signals import Signal
 from CardiacMotionLib.workspace import Workspace
 
@@ -91,24 +91,28 @@ class Session:
     def propagate(self, *, from_frame: int | None = None, targets: range | None = None) -> None:
         """Carry the labels of the key frames, or of one of them, to the others.
 
-        A cine that the server does not have yet is sent first.
+        A cine that the server does not have, or not any more, is sent first.
 
         Raises:
             InputError: no connection, no cine, or no key frame.
         """
-        workspace, target = self.need_workspace(), self.link.target
+        workspace = self.need_workspace()
         self.is_following = False
         keys = None if from_frame is None else [from_frame]
         workspace.key_labels(keys)  # whatever is wrong with them is told before anything is sent
 
-        def start(_case: object = None) -> None:
-            self.propagation.start(workspace, self.motion_params, key_frames=keys, targets=targets)
+        def start(on_gone: OnGone | None) -> None:
+            self.propagation.start(
+                workspace, self.motion_params, key_frames=keys, targets=targets, on_gone=on_gone
+            )
 
-        case = workspace.case
-        if case is None or case.address != target.address:
-            self.cases.upload(workspace, image_id_of(workspace.cine.name), start)
-        else:
-            start()
+        self.cases.on_server(workspace, start)
+
+    def look_now(self) -> None:
+        """Take notice of an edit that waits for that: what is kept with the scene is then up to date."""
+        workspace = self.workspace
+        if workspace is not None:
+            workspace.segmentations.look_now()
 
     def close(self) -> None:
         """Stop everything, for good."""

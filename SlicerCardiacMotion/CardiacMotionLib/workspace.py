@@ -192,7 +192,9 @@ class Workspace:
             raise InputError(str(error)) from error
 
     def close(self) -> None:
-        """Watch no more."""
+        """Watch no more; a stroke that waits to be noticed still counts."""
+        if self.is_alive:
+            self.segmentations.look_now()
         self.segmentations.stop()
 
     def _on_edited(self, frame: int) -> None:

@@ -45,6 +45,11 @@ class ServerRefused(ClientError):
         where = code if status is None else f"{status} {code}"
         super().__init__(f"the server refused: {self.message} ({where})")
 
+    @property
+    def is_missing_image(self) -> bool:
+        """Whether the server does not have the image (any more)."""
+        return self.code == "not_found" and self.field == "image"
+
 
 class Cancelled(Exception):
     """The caller wanted no more of it."""

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 from slicer.i18n import tr as _
 
-from CardiacMotionLib.cases import image_id_of
 from CardiacMotionLib.client import SavedLabel
 from CardiacMotionLib.frame_states import FrameState
 from CardiacMotionLib.sections.section import Hints, Panel, Section
+from CardiacMotionLib.server_link import OnGone
 from CardiacMotionLib.workspace import Workspace
 
 
@@ -69,19 +69,16 @@ class LearnSection(Section):
         self.panel.update_soon()
 
     def _submit(self) -> None:
-        workspace, target = self.session.need_workspace(), self.session.link.target
+        workspace = self.session.need_workspace()
         note, model = self.panel.parameters.note.strip(), self._model()
 
-        def send(_case: object = None) -> None:
+        def send(on_gone: OnGone | None) -> None:
             self.session.cases.submit(
-                workspace, lambda saved: self._show(workspace, saved), model=model, note=note
+                workspace, lambda saved: self._show(workspace, saved), model=model, note=note, on_gone=on_gone
             )
 
         self.panel.show_progress(self, self.session.cases.cancel)
-        if workspace.case is None or workspace.case.address != target.address:
-            self.session.cases.upload(workspace, image_id_of(workspace.cine.name), send)
-        else:
-            send()
+        self.session.cases.on_server(workspace, send)
 
     def _model(self) -> Mapping[str, Any] | None:
         """Name and version of what carried the labels, as the last answer has it."""

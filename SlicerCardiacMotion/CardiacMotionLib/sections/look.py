@@ -8,11 +8,11 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from CardiacMotionLib.cases import image_id_of
 from CardiacMotionLib.motion_display import Look, MotionDisplay
 from CardiacMotionLib.motion_fetch import MotionFetch
 from CardiacMotionLib.propagation import TASK
 from CardiacMotionLib.sections.section import Hints, Panel, Section, fill_combo
+from CardiacMotionLib.server_link import OnGone
 
 
 class LookSection(Section):
@@ -26,6 +26,8 @@ class LookSection(Section):
         self._hints, self.fetch = Hints(), MotionFetch(self.session.tasks, self.session.link)
         self.listen(self.fetch.progress, panel.set_progress)
         self.listen(self.fetch.failed, self.fail)
+        # Of another case: nobody looks at it any more.
+        self.listen(self.session.workspace_changed, lambda _workspace: self.fetch.cancel())
         ui = self.ui
         ui.measuresTable.verticalHeader().hide()
         ui.measuresTable.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
@@ -100,16 +102,13 @@ class LookSection(Section):
         self.panel.update_soon()
 
     def _get_motion(self) -> None:
-        workspace, target = self.session.need_workspace(), self.session.link.target
+        workspace = self.session.need_workspace()
 
-        def start(_case: object = None) -> None:
-            self.fetch.start(workspace, self.session.motion_params, self._show_motion)
+        def start(on_gone: OnGone | None) -> None:
+            self.fetch.start(workspace, self.session.motion_params, self._show_motion, on_gone)
 
         self.panel.show_progress(self, self._cancel)
-        if workspace.case is None or workspace.case.address != target.address:
-            self.session.cases.upload(workspace, image_id_of(workspace.cine.name), start)
-        else:
-            start()
+        self.session.cases.on_server(workspace, start)
 
     def _show_motion(self, motion: MotionDisplay) -> None:
         if motion.look is Look.HIDDEN:
