@@ -97,7 +97,7 @@ def draw_clips(
             view = short_axis_view(phantom, options) if name == "sax" else long_axis_view(phantom, options, name)
             drawn.append(_draw(phantom, view, rng, _phases(phantom, rng, frames, step), random_contrast, samples))
     images, labels, indices = zip(*drawn, strict=True)
-    return Clips(np.stack(images), np.stack(labels), np.array(indices, dtype=np.uint8))
+    return Clips(np.stack(images), np.stack(labels), np.stack(indices))
 
 
 def _phases(phantom: Phantom, rng: np.random.Generator, frames: int, step: float | None) -> list[float]:
@@ -142,4 +142,4 @@ def _draw(
     labels = rendered.labels.numpy()
     if view.name == "sax":
         labels = np.where(np.isin(labels, _SHORT_AXIS_HAS), labels, 0).astype(np.uint8)
-    return np.round(images * 255).astype(np.uint8), labels, np.uint8(VIEWS.index(view.name))
+    return np.round(images * 255).astype(np.uint8), labels, np.array(VIEWS.index(view.name), dtype=np.uint8)

@@ -46,7 +46,7 @@ class RecursiveModel:
     """
 
     name = "recursive"
-    version = "2"
+    version = "3"
     views = ("sax", "lax")
     weights_checksum: str | None = None
     default_options = RecursiveOptions()

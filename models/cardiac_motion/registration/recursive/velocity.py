@@ -82,10 +82,11 @@ ANY_MOTION = Schedule(
 )
 """For frames any time apart. The coarse levels travel; the finest, on pixels of the image, only aligns."""
 
-_HELD = Regularity(sigma=3.0, smoothness=0.5, magnitude=0.5, learning_rate=0.03)
+_HELD = Regularity(sigma=3.0, smoothness=4.0, magnitude=0.35, learning_rate=0.1)
 SMALL_MOTION = Schedule(coarse=_HELD, finest=_HELD, shares=(0.0, 1.0))
 """For frames that follow each other. Motion of a voxel or less has to be told from noise and from flow, and the
-errors add up along a chain: stronger regularity, and nothing from the finest level."""
+errors add up along a chain: stronger regularity, and nothing from the finest level. Its weights are those with
+which chains on phantoms stay closest to the truth (`benchmarks/chain_regularity.py`)."""
 
 
 @dataclass(frozen=True)
