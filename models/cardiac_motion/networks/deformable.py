@@ -1,0 +1,86 @@
+"""Deformable convolution (Dai et al. 2017) in plain PyTorch: on any device, differentiable in everything."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as nn_functional
+
+
+def deform_conv2d(
+    x: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    padding: int = 0,
+    dilation: int = 1,
+) -> Tensor:
+    """Convolution whose taps are moved at every place; stride 1.
+
+    Values between pixels are bilinear, and zero beyond the image. With offsets of zero it is `conv2d`.
+
+    Args:
+        x: (B, C, Y, X).
+        offset: (B, 2 G S S, Y', X'), in pixels: for each of G groups of channels, for each tap of the kernel row
+            by row, how far it is moved along y and x. torchvision's operator has the same layout.
+        weight: (O, C, S, S).
+        bias: (O,).
+        padding: zeros around the image.
+        dilation: distance of the taps.
+
+    Returns:
+        (B, O, Y', X') with Y' = Y + 2 padding - dilation (S - 1).
+
+    Raises:
+        ValueError: shapes that do not fit each other.
+    """
+    batch, channels, height, width = x.shape
+    outputs, inputs, size, other = weight.shape
+    reach = dilation * (size - 1)
+    rows, columns = height + 2 * padding - reach, width + 2 * padding - reach
+    taps = size * size
+    groups = offset.shape[1] // (2 * taps)
+    fits = inputs == channels and size == other and groups > 0 and channels % groups == 0
+    if not fits or offset.shape != (batch, 2 * taps * groups, rows, columns):
+        raise ValueError(
+            f"expected a square kernel for {channels} channels and offsets ({batch}, G * {2 * taps}, {rows}, "
+            f"{columns}), got weight {tuple(weight.shape)} and offsets {tuple(offset.shape)}"
+        )
+    steps = torch.arange(size, device=x.device, dtype=x.dtype) * dilation - padding
+    tap_y, tap_x = (each.reshape(1, 1, taps, 1, 1) for each in torch.meshgrid(steps, steps, indexing="ij"))
+    place_y = torch.arange(rows, device=x.device, dtype=x.dtype)[:, None]
+    place_x = torch.arange(columns, device=x.device, dtype=x.dtype)[None]
+    moved = offset.reshape(batch, groups, taps, 2, rows, columns)
+    # grid_sample counts from -1 to 1 between the middles of the outermost pixels.
+    y = (moved[:, :, :, 0] + tap_y + place_y) * (2 / max(height - 1, 1)) - 1
+    x_ = (moved[:, :, :, 1] + tap_x + place_x) * (2 / max(width - 1, 1)) - 1
+    grid = torch.stack([x_, y], dim=-1).reshape(batch * groups, taps * rows, columns, 2)
+    parts = x.reshape(batch * groups, channels // groups, height, width)
+    sampled = nn_functional.grid_sample(parts, grid, padding_mode="zeros", align_corners=True)
+    sampled = sampled.reshape(batch, channels, taps, rows * columns).flatten(1, 2)
+    result = (weight.reshape(outputs, channels * taps) @ sampled).reshape(batch, outputs, rows, columns)
+    return result if bias is None else result + bias[:, None, None]
+
+
+class DeformableConv(nn.Module):
+    """A convolution that finds its own offsets, at first zero: (B, i, Y, X) -> (B, o, Y, X).
+
+    Args:
+        inputs: channels.
+        outputs: channels.
+        kernel: taps along each side, odd.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3) -> None:
+        super().__init__()
+        self.padding = kernel // 2
+        self.offsets = nn.Conv2d(inputs, 2 * kernel * kernel, kernel, padding=self.padding)
+        nn.init.zeros_(self.offsets.weight)
+        nn.init.zeros_(self.offsets.bias)  # type: ignore[arg-type]
+        plain = nn.Conv2d(inputs, outputs, kernel)
+        self.weight, self.bias = plain.weight, plain.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The convolution at the places that the input asks for."""
+        return deform_conv2d(x, self.offsets(x), self.weight, self.bias, padding=self.padding)
