@@ -34,14 +34,14 @@ def _is_call(node: ast.AST, *names: str) -> bool:
     return (function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")) in names
 
 
-def _literals(node: ast.AST) -> Iterator[ast.Constant]:
-    """Strings of a node that nobody translates."""
-    if _is_docstring(node) or _is_call(node, "_", "translate", "getattr"):
+def _literals(node: ast.AST) -> Iterator[tuple[int, str]]:
+    """Lines and strings of a node that nobody translates; not those that are logged."""
+    if _is_docstring(node) or _is_call(node, "_", "translate", "getattr", "error"):
         return
     if isinstance(node, ast.Subscript | ast.Attribute):
         return  # keys and names
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        yield node
+        yield node.lineno, node.value
     for child in ast.iter_child_nodes(node):
         yield from _literals(child)
 
@@ -73,17 +73,19 @@ def problems(source: str) -> list[str]:
     tree = ast.parse(source)
     found = []
     for node in ast.walk(tree):
-        shown = [text for value in _shown_values(node) for text in _literals(value) if _LETTER.search(text.value)]
-        found += [f"line {text.lineno}: shown, but not translated: {text.value!r}" for text in shown]
+        for value in _shown_values(node):
+            for line, text in _literals(value):
+                if _LETTER.search(text):
+                    found.append(f"line {line}: shown, but not translated: {text!r}")
         if _is_call(node, "_"):
             found += _problems_of_a_call(node)
-        is_bound = isinstance(node, ast.arg) and node.arg == "_"
-        if is_bound or (isinstance(node, ast.Name) and node.id == "_" and isinstance(node.ctx, ast.Store)):
+        if isinstance(node, ast.arg) and node.arg == "_":
             found.append(f"line {node.lineno}: _ is another thing here")
-    logged = {id(text) for node in ast.walk(tree) if _is_call(node, "error") for text in ast.walk(node)}
-    for text in _literals(tree):
-        if _is_sentence(text.value) and id(text) not in logged:
-            found.append(f"line {text.lineno}: a sentence that is not translated: {text.value!r}")
+        if isinstance(node, ast.Name) and node.id == "_" and isinstance(node.ctx, ast.Store):
+            found.append(f"line {node.lineno}: _ is another thing here")
+    for line, text in _literals(tree):
+        if _is_sentence(text):
+            found.append(f"line {line}: a sentence that is not translated: {text!r}")
     return found
 
 
