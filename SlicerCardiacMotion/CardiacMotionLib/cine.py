@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterable
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +17,7 @@ from CardiacMotionLib.errors import InputError
 from CardiacMotionLib.mrml import (
     add_node,
     fill_image,
+    finished,
     image_array,
     in_scene,
     removed_on_error,
@@ -30,6 +32,7 @@ _INDEX_TOLERANCE = 1e-6
 """Seconds; MRML's own, a millisecond, would take two frames of a fast cine for one."""
 
 _AFFINE = "Affine"
+_TIMING_NOTE = "TimingNote"
 _WINDOW_PERCENTILES = (1.0, 99.0)
 
 
@@ -42,6 +45,7 @@ class Cine:
         affine: (4, 4), voxel (i, j, k) to RAS in mm, of every frame.
         shape: (T, Z, Y, X).
         times: (T,) seconds after the first frame.
+        timing_note: a sentence about what had to be guessed of them, or None.
 
     Raises:
         InputError: the sequence is none of scalar volumes of one grid, with at least two frames.
@@ -67,7 +71,8 @@ class Cine:
                 self.affine, volume_affine(frame), size
             ):
                 raise InputError(f"{name}: frame {t} does not lie on the grid of frame 0, as it must in a cine")
-        self.times, self.timing_note = frame_times(_index_values(sequence), len(frames))
+        self.times, note = frame_times(_index_values(sequence), len(frames))
+        self.timing_note: str | None = note or scene_state.get_json(sequence, _TIMING_NOTE)
 
     @classmethod
     def find(cls, browser: Any) -> Cine:
@@ -137,7 +142,11 @@ class Cine:
 
 def new_sequence(name: str) -> Any:
     """An empty sequence in the scene, its index in seconds."""
-    sequence = add_node("vtkMRMLSequenceNode", name)
+    return in_seconds(add_node("vtkMRMLSequenceNode", name))
+
+
+def in_seconds(sequence: Any) -> Any:
+    """Give an empty sequence an index in seconds; returns it."""
     sequence.SetIndexName("time")
     sequence.SetIndexUnit("s")
     sequence.SetIndexTypeFromString("numeric")
@@ -146,7 +155,7 @@ def new_sequence(name: str) -> Any:
 
 
 def make_cine(name: str, values: npt.NDArray[Any], affine: Affine, times: npt.NDArray[np.float64]) -> Cine:
-    """Put a cine into the scene.
+    """Put a cine into the scene at once; see `build_cine`.
 
     Args:
         name: of its nodes.
@@ -159,16 +168,43 @@ def make_cine(name: str, values: npt.NDArray[Any], affine: Affine, times: npt.ND
     """
     if values.ndim != 4 or len(values) < 2:
         raise InputError(f"{name} has the shape {values.shape}; a cine has 2 frames or more, (T, Z, Y, X)")
+    return finished(build_cine(name, values, affine, times))
+
+
+def build_cine(
+    name: str,
+    frames: Iterable[npt.NDArray[Any]],
+    affine: Affine,
+    times: npt.NDArray[np.float64],
+    timing_note: str | None = None,
+) -> Generator[None, None, Cine]:
+    """Put a cine into the scene frame by frame, with a ``yield`` after each, so that the window can be drawn.
+
+    Nothing is in the scene before the end: to give up half-way leaves it as it was.
+
+    Args:
+        name: of its nodes.
+        frames: (Z, Y, X) each, of a type that VTK has; taken one at a time.
+        affine: (4, 4), voxel (i, j, k) to RAS in mm, skewed or not.
+        times: (T,) seconds, increasing.
+        timing_note: what had to be guessed of them, which is kept with the scene.
+
+    Raises:
+        InputError: what no cine can be; the scene is as it was.
+    """
     matrix = to_matrix(check_affine(affine))
+    sequence = in_seconds(slicer.vtkMRMLSequenceNode())
+    sequence.SetName(slicer.mrmlScene.GenerateUniqueName(name))
+    volume = slicer.vtkMRMLScalarVolumeNode()
+    volume.SetIJKToRASMatrix(matrix)
+    volume.SetName(sequence.GetName())
+    for frame, time in zip(frames, times, strict=True):
+        volume.SetAndObserveImageData(fill_image(vtk.vtkImageData(), frame))
+        sequence.SetDataNodeAtValue(volume, repr(float(time)))
+        yield
+    scene_state.set_json(sequence, _TIMING_NOTE, timing_note)
     with removed_on_error() as made:
-        sequence = new_sequence(name)
-        made.append(sequence)
-        volume = slicer.vtkMRMLScalarVolumeNode()
-        volume.SetIJKToRASMatrix(matrix)
-        volume.SetName(sequence.GetName())
-        for frame, time in zip(values, times, strict=True):
-            volume.SetAndObserveImageData(fill_image(vtk.vtkImageData(), frame))
-            sequence.SetDataNodeAtValue(volume, repr(float(time)))
+        made.append(slicer.mrmlScene.AddNode(sequence))
         return _with_browser(sequence, made)
 
 

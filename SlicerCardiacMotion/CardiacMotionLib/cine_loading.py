@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,13 @@ import vtk
 
 from CardiacMotionLib import uploads
 from CardiacMotionLib.affines import same_grid
-from CardiacMotionLib.cine import Cine, cine_of, make_cine, remember_affine
+from CardiacMotionLib.cine import Cine, build_cine, cine_of, make_cine, remember_affine
 from CardiacMotionLib.errors import InputError
-from CardiacMotionLib.mrml import add_node, image_array, removed_on_error, sequences_logic, volume_affine
-from CardiacMotionLib.nifti import NiftiImage, read_nifti
-from CardiacMotionLib.nrrd_header import nrrd_affine
+from CardiacMotionLib.image_file import ImageFile
+from CardiacMotionLib.mrml import add_node, finished, image_array, removed_on_error, sequences_logic, volume_affine
+from CardiacMotionLib.nifti import read_nifti
+from CardiacMotionLib.nrrd import read_nrrd
+from CardiacMotionLib.nrrd_header import OtherKind, nrrd_affine
 from CardiacMotionLib.timing import frame_times
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
@@ -32,36 +34,69 @@ def name_of(path: Path | str) -> str:
     return name
 
 
+def read_cine(path: Path) -> ImageFile | None:
+    """Read a 4D NIfTI, `.seq.nrrd` or 4D `.nrrd` file; no MRML, for any thread.
+
+    Returns:
+        None for one that only Slicer's reader may know, see `cine_from_storage`.
+
+    Raises:
+        InputError: it cannot be read, or is no cine.
+    """
+    lower = path.name.lower()
+    if lower.endswith(NIFTI_SUFFIXES):
+        image = read_nifti(path)
+        if len(image.values) < 2:
+            raise InputError(f"{path}: holds one frame; a cine has 2 or more")
+        return image
+    if not lower.endswith(SEQUENCE_SUFFIXES):
+        raise InputError(f"{path}: expected a name that ends in .nii, .nii.gz, .seq.nrrd or .nrrd")
+    try:
+        return read_nrrd(path)
+    except OtherKind:
+        return None
+
+
+def build_from_file(path: Path, image: ImageFile | None) -> Generator[None, None, Cine]:
+    """Put what `read_cine` read into the scene, bit by bit, as `build_cine` does.
+
+    Raises:
+        InputError: it is no cine; the scene is as it was.
+    """
+    if image is None:
+        return cine_from_storage(path)
+    with removed_on_error() as made:
+        cine = yield from build_cine(name_of(path), image.values, image.affine, image.times, image.timing_note)
+        made += [cine.sequence, cine.browser, cine.proxy]
+        yield
+        _need(cine)
+        uploads.remember_file(cine, path)
+        yield
+        return _need(cine)
+
+
+def _need(cine: Cine) -> Cine:
+    if not cine.is_alive:
+        raise InputError("the scene was closed before the cine was there")
+    return cine
+
+
 def cine_from_file(path: Path | str) -> Cine:
-    """Load a 4D NIfTI, `.seq.nrrd` or 4D `.nrrd` file.
+    """Load a file at once; see `read_cine`.
 
     Raises:
         InputError: it cannot be read, or is no cine; the scene is as it was.
     """
     path = Path(path)
-    lower = path.name.lower()
-    if lower.endswith(NIFTI_SUFFIXES):
-        return cine_from_nifti(path, read_nifti(path))
-    if lower.endswith(SEQUENCE_SUFFIXES):
-        return _from_nrrd(path)
-    raise InputError(f"{path}: expected a name that ends in .nii, .nii.gz, .seq.nrrd or .nrrd")
+    return finished(build_from_file(path, read_cine(path)))
 
 
-def cine_from_nifti(path: Path | str, image: NiftiImage) -> Cine:
-    """Put what `read_nifti` read, in a worker thread as a rule, into the scene.
+def cine_from_storage(path: Path) -> Cine:
+    """Load a NRRD file with Slicer's own reader.
 
     Raises:
-        InputError: it is a single frame.
+        InputError: it cannot be read, or is no cine; the scene is as it was.
     """
-    path = Path(path)
-    if len(image.values) < 2:
-        raise InputError(f"{path}: holds one frame; a cine has 2 or more")
-    cine = make_cine(name_of(path), image.values, image.affine, image.times)
-    uploads.remember_file(cine, path)
-    return cine
-
-
-def _from_nrrd(path: Path) -> Cine:
     if not path.is_file():
         raise InputError(f"{path}: is not there")
     with removed_on_error() as made:
@@ -100,7 +135,7 @@ def cine_from_node(node: Any) -> Cine:
         sequence = browser.GetSequenceNode(node)
         return cine_of(sequence) if is_of_volumes(sequence) else _from_browser(browser)
     if is_multi_volume(node):
-        return cine_from_components(node)
+        return finished(build_from_components(node))
     raise InputError(
         f"{node.GetName()} is a single {node.GetNodeTagName()}; expected a sequence of volumes, or its browser"
     )
@@ -132,23 +167,27 @@ def is_multi_volume(node: Any) -> bool:
     )
 
 
-def cine_from_components(volume: Any) -> Cine:
-    """Convert a volume whose voxels have one component per frame; the volume itself stays as it is.
+def build_from_components(volume: Any) -> Generator[None, None, Cine]:
+    """Convert a volume whose voxels have one component per frame, bit by bit, as `build_cine` does.
+
+    The volume itself stays as it is.
 
     Raises:
         InputError: one component, or no voxels.
     """
     image = volume.GetImageData()
-    frames = 0 if image is None else image.GetNumberOfScalarComponents()
-    if frames < 2:
-        raise InputError(f"{volume.GetName()} has {frames} frames; a cine has 2 or more")
-    values = np.ascontiguousarray(np.moveaxis(image_array(image), 3, 0))
+    count = 0 if image is None else image.GetNumberOfScalarComponents()
+    if count < 2:
+        raise InputError(f"{volume.GetName()} has {count} frames; a cine has 2 or more")
+    voxels = image_array(image)
     labels = (volume.GetAttribute("MultiVolume.FrameLabels") or "").split(",")
     try:
         numbers: list[float] | None = [float(label) for label in labels]
     except ValueError:
         numbers = None
-    return make_cine(volume.GetName(), values, volume_affine(volume), frame_times(numbers, frames)[0])
+    times, note = frame_times(numbers, count)
+    frames = (voxels[..., t] for t in range(count))
+    return (yield from build_cine(volume.GetName(), frames, volume_affine(volume), times, note))
 
 
 def cine_from_volumes(name: str, volumes: Sequence[Any], seconds: Sequence[float] | None = None) -> Cine:

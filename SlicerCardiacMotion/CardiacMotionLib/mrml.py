@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,8 @@ import vtk
 from vtk.util import numpy_support
 
 from CardiacMotionLib.affines import Affine
+
+R = TypeVar("R")
 
 
 def to_matrix(affine: Affine) -> Any:
@@ -83,15 +85,36 @@ def one_update(node: Any) -> Iterator[None]:
 
 @contextmanager
 def removed_on_error() -> Iterator[list[Any]]:
-    """Nodes that are put into the list leave the scene again if the work fails."""
+    """Nodes that are put into the list leave the scene again if the work fails, as what shows and stores them."""
     made: list[Any] = []
     try:
         yield made
     except BaseException:
-        for node in reversed(made):
-            if node.GetScene() is not None:
-                node.GetScene().RemoveNode(node)
+        # A browser first, which would make a proxy anew.
+        for node in sorted(made, key=lambda each: not each.IsA("vtkMRMLSequenceBrowserNode")):
+            for each in (node, *_display_and_storage(node)):
+                if each.GetScene() is not None:
+                    each.GetScene().RemoveNode(each)
         raise
+
+
+def _display_and_storage(node: Any) -> list[Any]:
+    found = []
+    if node.IsA("vtkMRMLDisplayableNode"):
+        found += [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())]
+    if node.IsA("vtkMRMLStorableNode"):
+        found += [node.GetNthStorageNode(index) for index in range(node.GetNumberOfStorageNodes())]
+    return [each for each in found if each is not None]
+
+
+def finished(steps: Generator[None, None, R]) -> R:
+    """Do all steps at once; gives what they end with."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: R = end.value
+            return result
 
 
 def add_node(class_name: str, name: str) -> Any:

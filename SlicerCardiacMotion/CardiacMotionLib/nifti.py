@@ -9,10 +9,8 @@ from __future__ import annotations
 import gzip
 import math
 import os
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,50 +19,28 @@ import numpy.typing as npt
 
 from CardiacMotionLib.affines import Affine, nearest_orthonormal
 from CardiacMotionLib.errors import InputError
+from CardiacMotionLib.image_file import ImageFile, check_finite, check_voxel_count, read_voxels, reading
 from CardiacMotionLib.nifti_header import HEADER_BYTES, Header, make_header, orientation, parse_header, step_of
 from CardiacMotionLib.timing import frame_times
 
-MAX_VOXELS = 2**28
-"""Voxels over all frames that a header may promise: 50 frames of 20 slices of 512 x 512 pixels."""
-
-_MAX_DEFLATE_RATIO = 1032  # zlib's technical notes
-_CHUNK_BYTES = 2**24
 _GZIP_MAGIC = b"\x1f\x8b"
 _KEPT_TYPES = ("u1", "i2", "u2", "f4")
 
 
-@dataclass(frozen=True)
-class NiftiImage:
-    """An image as its file has it.
-
-    Attributes:
-        values: (T, Z, Y, X), uint8, int16, uint16 or float32; T = 1 for a 3D file.
-        affine: (4, 4), voxel (i, j, k) to RAS in mm.
-        times: (T,) seconds after the first frame.
-        notes: what is unusual about it, in sentences that begin in lower case.
-    """
-
-    values: npt.NDArray[Any]
-    affine: Affine
-    times: npt.NDArray[np.float64]
-    notes: tuple[str, ...] = ()
-
-
-def read_nifti(path: Path | str) -> NiftiImage:
+def read_nifti(path: Path | str) -> ImageFile:
     """Read a 3D or 4D NIfTI file, compressed or not.
 
     Raises:
         InputError: whatever is wrong with it; one message, which names the file.
     """
     path = Path(path)
-    with _reading(path), _opened(path) as (stream, available, is_compressed):
+    with reading(path), _opened(path) as (stream, available, is_compressed):
         header = _read_header(stream)
         values = _read_values(stream, header, available, is_compressed)
         affine, notes = orientation(header)
         times, note = _times(header)
-        if not np.isfinite(values).all():
-            raise InputError("holds values that are NaN or infinite")
-        return NiftiImage(values, affine, times, tuple(notes + ([note] if note else [])))
+        check_finite(values)
+        return ImageFile(values, affine, times, note, tuple(notes))
 
 
 def read_grid(path: Path | str) -> tuple[tuple[int, int, int, int], Affine]:
@@ -74,25 +50,9 @@ def read_grid(path: Path | str) -> tuple[tuple[int, int, int, int], Affine]:
         InputError: the header cannot be read.
     """
     path = Path(path)
-    with _reading(path), _opened(path) as (stream, _, _):
+    with reading(path), _opened(path) as (stream, _, _):
         header = _read_header(stream)
         return header.shape, orientation(header)[0]
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-    except EOFError as error:
-        raise InputError(f"{path}: ends before its data do: truncated") from error
-    except (zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path}: its compressed data are damaged ({error})") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except MemoryError as error:
-        raise InputError(f"{path}: too large for the memory of this computer") from error
 
 
 @contextmanager
@@ -114,10 +74,7 @@ def _read_header(stream: Any) -> Header:
     if len(block) == HEADER_BYTES[0]:
         block += stream.read(max(0, _promised(block) - len(block)))
     header = parse_header(block)
-    if math.prod(header.shape) > MAX_VOXELS:
-        raise InputError(
-            f"its header promises {math.prod(header.shape)} voxels, more than the {MAX_VOXELS} that are read"
-        )
+    check_voxel_count(math.prod(header.shape))
     return header
 
 
@@ -131,16 +88,7 @@ def _read_values(stream: Any, header: Header, available: int, is_compressed: boo
     if len(stream.read(skipped)) < skipped:
         raise InputError("ends before its first voxel: truncated")
     needed = math.prod(header.shape) * header.dtype.itemsize
-    if needed > (available * _MAX_DEFLATE_RATIO if is_compressed else available - header.offset):
-        raise InputError(f"its header promises {needed} bytes of voxels, far more than there are: truncated")
-    buffer = bytearray()  # grows with what the file holds, not with what its header promises
-    while len(buffer) < needed:
-        chunk = stream.read(min(_CHUNK_BYTES, needed - len(buffer)))
-        if not chunk:
-            raise InputError(f"its header promises {needed} bytes of voxels, it holds {len(buffer)}: truncated")
-        buffer += chunk
-    if stream.read(1):  # which at the end of a compressed stream compares its checksum
-        raise InputError(f"holds more than the {needed} bytes of voxels that its header promises")
+    buffer = read_voxels(stream, needed, available - (0 if is_compressed else header.offset), is_compressed)
     return _scaled(np.frombuffer(buffer, dtype=header.dtype).reshape(header.shape), header)
 
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any, TypeVar
 
 from CardiacMotionLib import scene_state
-from CardiacMotionLib.background import Task
 from CardiacMotionLib.cases import Downloaded
 from CardiacMotionLib.cine import Cine
-from CardiacMotionLib.cine_loading import NIFTI_SUFFIXES, cine_from_file, cine_from_nifti, cine_from_node
-from CardiacMotionLib.nifti import NiftiImage, read_nifti
+from CardiacMotionLib.cine_loading import (
+    build_from_components,
+    build_from_file,
+    cine_from_node,
+    is_multi_volume,
+    read_cine,
+)
 from CardiacMotionLib.session import Session
 from CardiacMotionLib.signals import Signal
 from CardiacMotionLib.suggestion import keep_suggestion
+
+R = TypeVar("R")
 
 _KEY = "open"
 
@@ -32,7 +40,7 @@ class Opening:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a file is being read."""
+        """Whether a file is being read, or a cine put into the scene."""
         return self._session.tasks.newest(_KEY) is not None
 
     def cancel(self) -> None:
@@ -41,37 +49,38 @@ class Opening:
         if task is not None:
             task.cancel()
 
-    def node(self, node: object) -> None:
+    def node(self, node: Any) -> None:
         """Work on what is in the scene: a browser, sequence, proxy or MultiVolume.
+
+        A MultiVolume is converted bit by bit; `failed` tells what goes wrong with that.
 
         Raises:
             InputError: it is no cine.
         """
-        self._session.open(cine_from_node(node))
+        if node is not None and is_multi_volume(node):
+            self._start(lambda: None, lambda _: build_from_components(node), None)
+        else:
+            self._session.open(cine_from_node(node))
 
     def file(self, path: Path, found: Downloaded | None = None) -> None:
-        """Load a file, and work on it.
+        """Load a file, and work on it; `failed` tells what goes wrong with that.
 
         Args:
             path: of the file.
             found: the case that it is, if it came from the server.
-
-        Raises:
-            InputError: it is no cine, of a file that is read at once; of others, `failed` tells.
         """
-        if not path.name.lower().endswith(NIFTI_SUFFIXES):
-            self._open(cine_from_file(path), found)
-            return
+        self._start(lambda: read_cine(path), lambda image: build_from_file(path, image), found)
 
-        def work(_task: Task[NiftiImage]) -> NiftiImage:
-            return read_nifti(path)
+    def _start(
+        self, read: Callable[[], R], build: Callable[[R], Generator[None, None, Cine]], found: Downloaded | None
+    ) -> None:
+        """Read in a thread, then build in the scene and open."""
 
-        self._session.tasks.start(
-            _KEY,
-            work,
-            on_done=lambda image: self._open(cine_from_nifti(path, image), found),
-            on_error=self.failed.emit,
-        )
+        def done(result: R) -> Generator[None, None, None]:
+            cine = yield from build(result)
+            self._open(cine, found)
+
+        self._session.tasks.start(_KEY, lambda _task: read(), on_done=done, on_error=self.failed.emit)
 
     def next_case(self, strategy: str, folder: Path) -> None:
         """Fetch the next case of the server, and work on it.

@@ -13,8 +13,9 @@ from CardiacMotionLib.edit_watch import EditWatch, Schedule
 from CardiacMotionLib.errors import InputError
 from CardiacMotionLib.mrml import in_scene, one_update, removed_on_error
 from CardiacMotionLib.scene_state import Role
-from CardiacMotionLib.segments import SURFACE, Labels, Table
+from CardiacMotionLib.segments import Labels, Table
 from CardiacMotionLib.structures import BY_NAME, STRUCTURES, VENTRICLES
+from CardiacMotionLib.surfaces import Surfaces
 
 _FILL_OPACITY = 0.3
 
@@ -44,6 +45,7 @@ class Segmentations:
         self._known: list[Labels] = [self.labels(t) for t in range(cine.n_frames)]
         self._versions = [0] * cine.n_frames
         self._watch = EditWatch(self.proxy, lambda: cine.frame, self._look)
+        self._surfaces = Surfaces(cine, self._copies, lambda: self.is_3d, self._watch.paused)
         self._callbacks: list[Callable[[int], None]] = []
 
     @classmethod
@@ -125,8 +127,7 @@ class Segmentations:
             for segmentation in self._copies(frame):
                 segments.write_labels(segmentation, labels, self.cine.affine, self._values())
             self._remember(frame, labels.copy())
-            if frame == self.cine.frame:
-                self._make_surface()
+        self._surfaces.refresh()
 
     def is_empty(self, frame: int) -> bool:
         """Whether no structure is drawn on a frame."""
@@ -147,7 +148,7 @@ class Segmentations:
         """
         self._callbacks.append(callback)
         if schedule is not None:
-            self._watch.schedule = schedule
+            self._watch.schedule = self._surfaces.schedule = schedule
 
     def look_now(self) -> None:
         """Report an edit that still waits to be reported."""
@@ -156,6 +157,7 @@ class Segmentations:
     def stop(self) -> None:
         """Watch no more; to be called when these segmentations are not needed any more."""
         self._watch.stop()
+        self._surfaces.stop()
         self._callbacks.clear()
 
     @property
@@ -164,22 +166,9 @@ class Segmentations:
         return bool(self.proxy.GetDisplayNode().GetVisibility3D())
 
     def show_3d(self, on: bool) -> None:
-        """Show the surfaces, or hide them. They are made frame by frame, when a frame is first shown."""
+        """Show the surfaces, or hide them; they are made meanwhile, see `Surfaces`."""
         self.proxy.GetDisplayNode().SetVisibility3D(on)
-        with self._watch.paused():
-            self._make_surface()
-
-    def _make_surface(self) -> None:
-        """Of the current frame, if it is to be seen; on the item, as one made on a copy is lost with the frame."""
-        if not self.is_3d:
-            return
-        frame = self.cine.frame
-        item = self.sequence.GetNthDataNode(frame)
-        if item.GetSegmentation().ContainsRepresentation(SURFACE) or not self._known[frame].any():
-            return
-        item.CreateClosedSurfaceRepresentation()
-        if self.proxy.GetSegmentation() is not item.GetSegmentation():
-            self.proxy.CreateClosedSurfaceRepresentation()
+        self._surfaces.refresh()
 
     def _segmentation(self, frame: int) -> Any:
         return self.sequence.GetNthDataNode(frame).GetSegmentation()
@@ -224,8 +213,7 @@ class Segmentations:
         segmentation = self._copies(frame)[-1]
         self._carry_table(segments.table_of(segmentation))
         labels = self._read(segmentation)
-        with self._watch.paused():
-            self._make_surface()
+        self._surfaces.refresh()
         if np.array_equal(labels, self._known[frame]):
             return
         self._remember(frame, labels)

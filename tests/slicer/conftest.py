@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import sys
 import types
@@ -15,6 +16,7 @@ from tests.slicer.bed import open_bed, why_missing
 if TYPE_CHECKING:
     from tests.slicer.bed.session import Bed
 
+LONGEST: pytest.StashKey[dict[str, tuple[float, str]]] = pytest.StashKey()
 MODULE_FOLDER = Path(__file__).resolve().parents[2] / "SlicerCardiacMotion"
 
 
@@ -38,6 +40,34 @@ def bed(qt_app: Any, tmp_path: Path) -> Iterator[Bed]:
         finally:
             sys.path[:] = before
     opened.check()
+
+
+@pytest.fixture(autouse=True)
+def main_thread(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No block of the main thread is longer than `blocks.LIMIT_SECONDS` in any test with a bed."""
+    if "bed" not in request.fixturenames:
+        yield
+        return
+    request.getfixturevalue("bed")
+    blocks = importlib.import_module("tests.slicer.bed.blocks")
+    with blocks.measured() as found, blocks.observers_watched():
+        yield
+    request.config.stash.setdefault(LONGEST, {})[request.node.nodeid] = (found.longest, found.what)
+    limit = blocks.LIMIT_SECONDS
+    assert found.longest < limit, f"the main thread was blocked for {found.longest:.3f} s by: {found.what}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """The longest blocks of the main thread; all of them as JSON where CARDIAC_MOTION_BLOCKS names a file."""
+    found = sorted(config.stash.get(LONGEST, {}).items(), key=lambda each: each[1][0], reverse=True)
+    if not found:
+        return
+    name, (longest, what) = found[0]
+    text = f"longest block of the main thread in {len(found)} tests: {longest:.3f} s ({what}) in {name}"
+    terminalreporter.write_line(text)
+    if os.environ.get("CARDIAC_MOTION_BLOCKS"):
+        rows = [{"test": name, "seconds": round(seconds, 4), "what": what} for name, (seconds, what) in found]
+        Path(os.environ["CARDIAC_MOTION_BLOCKS"]).write_text(json.dumps(rows, indent=1), encoding="utf-8")
 
 
 @pytest.fixture

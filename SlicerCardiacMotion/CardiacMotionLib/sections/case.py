@@ -123,6 +123,7 @@ class CaseSection(Section):
         self.opening.next_case(strategy, download_folder(slicer.app.temporaryPath))
 
     def _use(self) -> None:
+        self.panel.show_progress(self, self._cancel)
         self.opening.node(self.ui.cineSelector.currentNode())
 
     def _load(self) -> None:

@@ -7,7 +7,10 @@ from collections.abc import Callable
 
 from PySide6 import QtCore
 
+from tests.slicer.bed.blocks import inside
+
 _INTERVAL_MS = 10
+_NAP_SECONDS = 0.001
 
 
 class Heartbeat:
@@ -53,21 +56,15 @@ class Heartbeat:
 def pump(until: Callable[[], bool], seconds: float = 10.0, *, what: str = "") -> None:
     """Processes events until the condition holds; TimeoutError where it does not in time.
 
-    The thread waits inside Qt, for events, timers and other threads' signals; a wake-up each 10 ms lets the
-    condition be looked at where nothing happens.
+    Each round of the event loop counts as one block of the main thread, see `tests.slicer.bed.blocks`; the thread
+    sleeps between rounds that found nothing to do, not in them.
     """
-    wake = QtCore.QTimer()
-    wake.setInterval(_INTERVAL_MS)
-    wake.start()
-    loop_flags = (
-        QtCore.QEventLoop.ProcessEventsFlag.AllEvents | QtCore.QEventLoop.ProcessEventsFlag.WaitForMoreEvents
-    )
     end = time.monotonic() + seconds
     loop = QtCore.QEventLoop()
-    try:
-        while not until():
-            if time.monotonic() > end:
-                raise TimeoutError(f"not within {seconds} s: {what or 'the condition waited for'}")
-            loop.processEvents(loop_flags)
-    finally:
-        wake.stop()
+    while not until():
+        if time.monotonic() > end:
+            raise TimeoutError(f"not within {seconds} s: {what or 'the condition waited for'}")
+        with inside("event loop"):
+            has_done = loop.processEvents(QtCore.QEventLoop.ProcessEventsFlag.AllEvents)
+        if not has_done:
+            time.sleep(_NAP_SECONDS)

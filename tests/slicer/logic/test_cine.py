@@ -21,7 +21,6 @@ from CardiacMotionLib import scene_state, uploads
 from CardiacMotionLib.affines import nearest_orthonormal
 from CardiacMotionLib.cine import Cine, make_cine
 from CardiacMotionLib.cine_loading import (
-    cine_from_components,
     cine_from_file,
     cine_from_node,
     cine_from_volumes,
@@ -91,7 +90,7 @@ def test_values_keep_their_type(scene: Any, small: Small, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("affine", AFFINES)
-def test_seq_nrrd_of_the_package_is_loaded_by_slicers_own_reader(bed: Bed, tmp_path: Path, affine: str) -> None:
+def test_seq_nrrd_of_the_package_is_loaded(bed: Bed, tmp_path: Path, affine: str) -> None:
     small = make_small(affine)
     path = tmp_path / "case.seq.nrrd"
     io.write_cine(path, PackageCine(small.values.astype(np.float32), small.affine, UNEVEN))
@@ -158,7 +157,10 @@ def test_a_multivolume_is_converted_with_its_times(bed: Bed, small: Small) -> No
     _holds(cine, small)
     np.testing.assert_allclose(cine.times, small.times)
     node.SetAttribute("MultiVolume.FrameLabels", "a,b,c,d,e")
-    np.testing.assert_allclose(cine_from_components(node).times, np.arange(5) / 5)
+    guessed = cine_from_node(node)
+    np.testing.assert_allclose(guessed.times, np.arange(5) / 5)
+    assert "does not say when" in (guessed.timing_note or "")
+    assert Cine.find(guessed.browser).timing_note == guessed.timing_note
     assert node.GetScene() is bed.scene
 
 

@@ -15,7 +15,7 @@ pytest.importorskip("slicer", reason="not run: slicer-core is not installed")
 from CardiacMotionLib.errors import InputError
 from CardiacMotionLib.mrml import fill_image, to_matrix
 from CardiacMotionLib.segmentation_sequence import Segmentations
-from CardiacMotionLib.segments import SURFACE, table_of
+from CardiacMotionLib.segments import table_of
 from CardiacMotionLib.structures import BY_NAME
 
 if TYPE_CHECKING:
@@ -281,29 +281,3 @@ def test_values_without_a_segment_get_one_and_wrong_labels_are_refused(case: Cas
     np.testing.assert_array_equal(case.segmentations.labels(1), case.small.labels[1])
     with pytest.raises(InputError, match="expected structures of"):
         case.segmentations.add_structures(["heart"])
-
-
-def test_surfaces_are_made_as_frames_are_shown_and_follow_the_labels(case: Case) -> None:
-    def has_surface(frame: int) -> bool:
-        return case.segmentation(frame).ContainsRepresentation(SURFACE)
-
-    case.cine.frame = 0
-    assert not case.segmentations.is_3d
-    case.segmentations.show_3d(True)
-    assert (case.segmentations.is_3d, has_surface(0), has_surface(3)) == (True, True, False)
-    case.cine.frame = 3
-    case.cine.frame = 0
-    assert has_surface(3)
-    assert case.segmentations.proxy.GetSegmentation().ContainsRepresentation(SURFACE), "kept over the frames"
-
-    def points(frame: int) -> int:
-        return case.segmentation(frame).GetSegment("LV").GetRepresentation(SURFACE).GetNumberOfPoints()
-
-    before = points(0)
-    case.segmentations.set_labels(0, np.where(case.small.labels[0] == 3, 2, case.small.labels[0]).astype(np.uint8))
-    assert points(0) == 0 < before
-    case.segmentations.set_labels(3, np.zeros_like(case.small.labels[3]))
-    assert not has_surface(3)
-    case.segmentations.show_3d(False)
-    assert not case.segmentations.is_3d
-    assert case.edits == []

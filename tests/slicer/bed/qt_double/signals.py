@@ -10,6 +10,8 @@ from typing import Any
 
 from PySide6 import QtCore
 
+from tests.slicer.bed.blocks import inside
+
 
 def accepted_arguments(function: Callable[..., Any]) -> int | None:
     """How many values of a signal PythonQt hands to a callable; None: all of them.
@@ -61,7 +63,8 @@ def _receiver(function: Callable[..., Any], arity: int, adopt: Callable[[Any], A
     keep = arity if accepted is None else min(arity, accepted)
 
     def call(*values: Any) -> None:
-        function(*[adopt(value) for value in values[:keep]])
+        with inside(getattr(function, "__qualname__", "a slot")):
+            function(*[adopt(value) for value in values[:keep]])
 
     shapes: tuple[Callable[..., Any], ...] = (
         lambda: call(),  # noqa: PLW0108
