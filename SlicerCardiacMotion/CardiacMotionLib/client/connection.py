@@ -199,6 +199,10 @@ class Connection:
 
         repeated(once, cancelled)
 
+    @property
+    def _silence(self) -> str:
+        return f"the server at {self.address} fell silent for {self._timeout[1]:g} s"
+
     @contextmanager
     def _reaching(self) -> Iterator[None]:
         """Errors of the network as our own."""
@@ -207,10 +211,10 @@ class Connection:
         except requests.ConnectTimeout as error:
             raise _Broken(f"no connection to {self.address} within {self._timeout[0]:g} s") from error
         except requests.Timeout as error:
-            raise ServerUnreachable(
-                f"the server at {self.address} fell silent for {self._timeout[1]:g} s"
-            ) from error
+            raise ServerUnreachable(self._silence) from error
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+            if any(isinstance(cause, TimeoutError) for cause in _causes(error)):
+                raise ServerUnreachable(self._silence) from error
             kind, reason = _why(error)
             raise kind(f"the server at {self.address} cannot be reached: {reason}") from error
         except requests.RequestException as error:
@@ -296,10 +300,7 @@ _INCOMPLETE = "the connection broke before the answer was complete"
 def _why(error: BaseException) -> tuple[type[ServerUnreachable], str]:
     """What the operating system said, of all the errors that led to this one, and whether to try again."""
     reason = _INCOMPLETE
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, TimeoutError):
-            return ServerUnreachable, "it fell silent"
+    for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return ServerUnreachable, f"its certificate is not trusted: {cause.verify_message}"
         if isinstance(cause, ssl.SSLError):
@@ -308,8 +309,15 @@ def _why(error: BaseException) -> tuple[type[ServerUnreachable], str]:
             return _Broken, "its name is not known"
         if isinstance(cause, OSError) and cause.strerror:
             reason = cause.strerror
-        cause = cause.__cause__ or cause.__context__
     return _Broken, reason
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, and those that led to it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def _checked_authorities(verify: bool | Path) -> bool | str:
