@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import slicer
 import vtk
 
 from CardiacMotionLib import scene_state
-from CardiacMotionLib.affines import same_grid
-from CardiacMotionLib.cine import Cine, new_sequence
+from CardiacMotionLib.affines import Affine, same_grid
+from CardiacMotionLib.cine import Cine, in_seconds
 from CardiacMotionLib.errors import InputError
 from CardiacMotionLib.motion_files import MotionFields
-from CardiacMotionLib.mrml import fill_image, in_scene, removed_on_error, to_matrix
+from CardiacMotionLib.mrml import fill_image, finished, in_scene, removed_on_error, to_matrix
 from CardiacMotionLib.scene_state import Role
 
 _REFERENCE = "Reference"
@@ -43,7 +45,19 @@ class MotionDisplay:
 
     @classmethod
     def of(cls, cine: Cine, fields: MotionFields) -> MotionDisplay:
-        """Put the motion into the scene; one that the cine has already is replaced, what rides along stays so.
+        """Put the motion into the scene at once; see `build`.
+
+        Raises:
+            InputError: it is the motion of another cine; the scene is as it was.
+        """
+        return finished(cls.build(cine, fields))
+
+    @classmethod
+    def build(cls, cine: Cine, fields: MotionFields) -> Generator[None, None, MotionDisplay]:
+        """Put the motion into the scene, with a ``yield`` after each frame, so that the window can be drawn.
+
+        One that the cine has already is replaced, what rides along stays so. Nothing is in the scene before the
+        end: to give up half-way leaves it as it was.
 
         Raises:
             InputError: it is the motion of another cine; the scene is as it was.
@@ -53,16 +67,22 @@ class MotionDisplay:
                 f"the motion has the shape {fields.shape}, or lies elsewhere; it is not that of {cine.name}, "
                 f"{cine.shape}"
             )
+        sequence = in_seconds(slicer.vtkMRMLSequenceNode())
+        sequence.SetName(slicer.mrmlScene.GenerateUniqueName(f"{cine.name} motion"))
+        sequence.CopySequenceIndex(cine.sequence)
+        scene_state.set_json(sequence, _REFERENCE, fields.reference)
+        for value, displacement in zip(cine.index_values, fields.displacements, strict=True):
+            sequence.SetDataNodeAtValue(_transform(sequence.GetName(), displacement, fields.affine), value)
+            yield
+        if not cine.is_alive:
+            raise InputError("the scene was closed before the motion was there")
         found = cls.find(cine)
         if found is not None:
-            found._fill(fields)
+            found._replace(sequence)
             return found
         with removed_on_error() as made:
-            sequence = new_sequence(f"{cine.name} motion")
-            made.append(sequence)
-            sequence.CopySequenceIndex(cine.sequence)
+            made.append(slicer.mrmlScene.AddNode(sequence))
             motion = cls(cine, sequence)
-            motion._fill(fields)
             proxy = cine.add_sequence(Role.MOTION, sequence, save_changes=False)
             made.append(proxy)
             proxy.CreateDefaultDisplayNodes()
@@ -132,23 +152,29 @@ class MotionDisplay:
         """Whether a node rides along."""
         return node.GetParentTransformNode() is not None and node.GetParentTransformNode() is self.proxy
 
-    def _fill(self, fields: MotionFields) -> None:
-        spacing = np.linalg.norm(fields.affine[:3, :3], axis=0)
-        directions = np.eye(4)
-        directions[:3, :3] = fields.affine[:3, :3] / spacing
-        for value, displacement in zip(self.cine.index_values, fields.displacements, strict=True):
-            image = fill_image(vtk.vtkImageData(), displacement)
-            image.SetSpacing(spacing)
-            image.SetOrigin(fields.affine[:3, 3])
-            grid = slicer.vtkOrientedGridTransform()
-            grid.SetDisplacementGridData(image)
-            grid.SetGridDirectionMatrix(to_matrix(directions))
-            grid.SetInterpolationModeToLinear()
-            # Of the class that Slicer makes when it reads the sequence: of another, it would replace the proxy
-            # after a scene was loaded, and what rides along would stay where it is.
-            node = slicer.vtkMRMLTransformNode()
-            node.SetName(self.sequence.GetName())
-            # Points are moved by the transform to the parent; Slicer's files have that from the parent.
-            node.SetAndObserveTransformToParent(grid)
-            self.sequence.SetDataNodeAtValue(node, value)
-        scene_state.set_json(self.sequence, _REFERENCE, fields.reference)
+    def _replace(self, other: Any) -> None:
+        """Take the transforms of another sequence, which has the same index; they are not copied."""
+        for t, value in enumerate(self.cine.index_values):
+            self.sequence.UpdateDataNodeAtValue(other.GetNthDataNode(t), value, True)
+        scene_state.set_json(self.sequence, _REFERENCE, scene_state.get_json(other, _REFERENCE))
+
+
+def _transform(name: str, displacement: npt.NDArray[np.float32], affine: Affine) -> Any:
+    """The node of one frame: displacements (Z, Y, X, 3), RAS in mm, on the grid of the affine."""
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    directions = np.eye(4)
+    directions[:3, :3] = affine[:3, :3] / spacing
+    image = fill_image(vtk.vtkImageData(), displacement)
+    image.SetSpacing(spacing)
+    image.SetOrigin(affine[:3, 3])
+    grid = slicer.vtkOrientedGridTransform()
+    grid.SetDisplacementGridData(image)
+    grid.SetGridDirectionMatrix(to_matrix(directions))
+    grid.SetInterpolationModeToLinear()
+    # Of the class that Slicer makes when it reads the sequence: of another, it would replace the proxy after a
+    # scene was loaded, and what rides along would stay where it is.
+    node = slicer.vtkMRMLTransformNode()
+    node.SetName(name)
+    # Points are moved by the transform to the parent; Slicer's files have that from the parent.
+    node.SetAndObserveTransformToParent(grid)
+    return node

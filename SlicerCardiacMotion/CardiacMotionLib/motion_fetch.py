@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -100,9 +100,9 @@ class MotionFetch:
                     reason = str(error).replace(f"{folder / _FOLDER}", _FOLDER)
                     raise InputError(f"the motion that the server sent cannot be used: {reason}") from error
 
-        def done(fields: MotionFields) -> None:
+        def done(fields: MotionFields) -> Generator[None, None, None]:
             if workspace.is_alive:
-                on_done(MotionDisplay.of(workspace.cine, fields))
+                on_done((yield from MotionDisplay.build(workspace.cine, fields)))
 
         self._tasks.start(
             _KEY,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,6 +130,37 @@ def test_it_is_shown_as_arrows_or_grid_and_found_again(bed: Bed, study: PhantomS
     assert (again.sequence, again.proxy, again.reference) == (motion.sequence, motion.proxy, 0)
     assert again.carries(node)
     assert bed.scene.GetNumberOfNodes() == count + 2  # the points and their display
+
+
+def test_new_motion_takes_the_place_of_the_old_one_as_a_whole_or_not_at_all(
+    bed: Bed, study: PhantomStudy, motion_folder: Path
+) -> None:
+    cine = _in_scene(study)
+    fields = read_motion(motion_folder)
+    motion = MotionDisplay.of(cine, fields)
+    start = fields.affine[:3] @ [*(np.array(cine.shape[:0:-1]) / 2), 1]
+    node = _points(bed, [start])
+    motion.carry(node)
+    cine.frame = 2
+    way = _position(node, 0) - start
+    assert np.linalg.norm(way) > 0.1
+    doubled = replace(fields, displacements=2 * fields.displacements)
+    nodes = bed.scene.GetNumberOfNodes()
+    steps = MotionDisplay.build(cine, doubled)
+    for _ in range(4):
+        next(steps)
+    steps.close()
+    np.testing.assert_allclose(_position(node, 0) - start, way, atol=1e-9)
+    MotionDisplay.of(cine, doubled)
+    np.testing.assert_allclose(_position(node, 0) - start, 2 * way, atol=1e-4)
+    cine.frame = 3
+    third = _position(node, 0) - start
+    cine.frame = 2
+    np.testing.assert_allclose(_position(node, 0) - start, 2 * way, atol=1e-4)
+    MotionDisplay.of(cine, fields)
+    cine.frame = 3
+    np.testing.assert_allclose(_position(node, 0) - start, third / 2, atol=1e-4)
+    assert bed.scene.GetNumberOfNodes() == nodes
 
 
 def test_what_cannot_ride_is_refused(bed: Bed, study: PhantomStudy, motion_folder: Path) -> None:
