@@ -63,12 +63,14 @@ class Cases:
     Attributes:
         progress: emitted with fraction and message.
         failed: emitted with what went wrong; scene and server are as they were.
+        done: emitted when something has come to its end.
     """
 
     def __init__(self, tasks: Tasks, link: ServerLink) -> None:
         self._tasks, self._link = tasks, link
         self.progress: Signal[tuple[float, str]] = Signal()
         self.failed: Signal[BaseException] = Signal()
+        self.done: Signal[None] = Signal()
 
     @property
     def is_busy(self) -> bool:
@@ -229,11 +231,15 @@ class Cases:
     def _start(
         self, work: Callable[[Task[Any]], Any], on_done: Callable[[Any], None], on_gone: OnGone | None = None
     ) -> None:
+        def done(result: Any) -> None:
+            self.done.emit(None)
+            on_done(result)
+
         self._tasks.start(
             _KEY,
             work,
             on_progress=lambda fraction, message: self.progress.emit((fraction, message)),
-            on_done=on_done,
+            on_done=done,
             on_error=failing(self.failed, on_gone),
         )
 

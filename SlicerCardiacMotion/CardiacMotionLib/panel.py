@@ -187,6 +187,7 @@ class Panel:
             session.workspace_changed.connect(self._workspace_changed),
             session.link.changed.connect(lambda _offer: self.update_soon()),
             session.cases.progress.connect(self.set_progress),
+            session.cases.done.connect(lambda _value: self.update_soon()),
             session.cases.failed.connect(self._case_failed),
         ]
 

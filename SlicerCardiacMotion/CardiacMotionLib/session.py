@@ -108,12 +108,6 @@ class Session:
 
         self.cases.on_server(workspace, start)
 
-    def look_now(self) -> None:
-        """Take notice of an edit that waits for that: what is kept with the scene is then up to date."""
-        workspace = self.workspace
-        if workspace is not None:
-            workspace.segmentations.look_now()
-
     def close(self) -> None:
         """Stop everything, for good."""
         self.close_case()

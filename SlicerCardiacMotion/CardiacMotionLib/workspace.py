@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from CardiacMotionLib import scene_state
 from CardiacMotionLib.cine import Cine
 from CardiacMotionLib.errors import InputError
-from CardiacMotionLib.frame_states import FrameStates
+from CardiacMotionLib.frame_states import FrameState, FrameStates
 from CardiacMotionLib.segmentation_sequence import Segmentations
 from CardiacMotionLib.segments import Labels
 from CardiacMotionLib.signals import Signal
@@ -210,17 +211,19 @@ class Workspace:
         self.states_changed.emit(states)
 
     def _kept_states(self) -> FrameStates:
-        """Those that came with the scene; without any, what has labels counts as drawn."""
+        """Those that came with the scene; what has labels that they do not know of counts as drawn.
+
+        So do contours of before the module, and a stroke of a moment before the scene was saved.
+        """
+        count = self.cine.n_frames
+        states = FrameStates(count)
         kept: Any = scene_state.get_json(self.cine.browser, _STATES)
         if kept is not None:
-            try:
+            with suppress(ValueError):
                 states = FrameStates.from_json(kept)
-            except ValueError:
-                states = None
-            if states is not None and states.count == self.cine.n_frames:
-                return states
-        states = FrameStates(self.cine.n_frames)
-        for frame in range(self.cine.n_frames):
-            if not self.segmentations.is_empty(frame):
+        if states.count != count:
+            states = FrameStates(count)
+        for frame in range(count):
+            if states.state(frame) is FrameState.EMPTY and not self.segmentations.is_empty(frame):
                 states = states.edited(frame)
         return states
