@@ -205,6 +205,7 @@ def again(bed: Bed) -> Any:
 
 @pytest.mark.parametrize("live", [False, True])
 def test_a_stroke_just_before_the_module_is_closed_is_kept(bed: Bed, reader: Reader, live: bool) -> None:
+    assert reader.work("propagate") == ""
     if live:
         reader.widget.panel.section("Propagate").ui.liveBox.click()
         settle(bed, reader.widget)
@@ -215,7 +216,7 @@ def test_a_stroke_just_before_the_module_is_closed_is_kept(bed: Bed, reader: Rea
     np.testing.assert_array_equal(workspace.labels(DRAWN), disc_labels(DRAWN))
     assert workspace.states.key_frames == (DRAWN, 5)
     workspace.close()
-    assert reader.server.count("job") == 0
+    assert reader.server.count("job") == 1
 
 
 def test_a_stroke_just_before_the_scene_is_saved_is_a_key_frame_in_it(bed: Bed, reader: Reader) -> None:
