@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from cardiac_motion.cine import Cine, spacing_of
-from cardiac_motion.datasets.case import Case, CaseData, Dataset
-from cardiac_motion.datasets.files import beside, known, read_text, shown, whole_number
+from cardiac_motion.datasets.case import Case, CaseData, Dataset, broken_case
+from cardiac_motion.datasets.files import Listing, beside, known, read_text, whole_number
 from cardiac_motion.datasets.frame_files import is_frame_of, read_pair
 from cardiac_motion.datasets.label_files import check_enclosure, read_remapped
 from cardiac_motion.errors import InputError
@@ -53,23 +53,25 @@ class _Patient:
     labels: dict[int, Path]
 
 
-def recognise(folder: Path) -> Path | None:
+def recognise(listing: Listing) -> Path | None:
     """A file that tells that a folder holds this data set, None if it does not."""
-    return next((path for path in shown(folder) if path.name == _INFO), None)
+    return next((path for path in listing.files if path.name == _INFO), None)
 
 
-def read_dataset(folder: Path) -> Dataset:
+def read_dataset(listing: Listing) -> Dataset:
     """The cases of a folder.
 
     Raises:
-        InputError: a patient's folder without images, or two of one name.
+        InputError: two patients of one name.
     """
-    infos = sorted(path for path in shown(folder) if path.name == _INFO)
-    return Dataset(NAME, folder, tuple(_case(path.parent) for path in infos))
+    return Dataset(NAME, listing.folder, tuple(_case(path.parent) for path in listing.files if path.name == _INFO))
 
 
 def _case(folder: Path) -> Case:
-    patient = _patient(folder)
+    try:
+        patient = _patient(folder)
+    except InputError as error:
+        return broken_case(folder.resolve().name, folder.resolve().name, error)
     # What is wrong with Info.cfg is told when the case is read, so that others can be read without it.
     row = dict(_LINE.findall(_readable(folder / _INFO)))
     about = known(row, _ABOUT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,6 +109,15 @@ class Case:
             raise InputError(f"case {self.id}: {error}") from error
 
 
+def broken_case(name: str, patient: str, error: InputError) -> Case:
+    """A case whose files alone show that it cannot be read, so that the others can be."""
+
+    def read() -> CaseData:
+        raise error
+
+    return Case(name, patient, has_labels=True, read=read, view=None)
+
+
 @dataclass(frozen=True)
 class SkippedCase:
     """A case that could not be read and was left out on request."""
@@ -134,8 +144,7 @@ class Dataset:
     cases: tuple[Case, ...]
 
     def __post_init__(self) -> None:
-        ids = [case.id for case in self.cases]
-        twice = sorted({each for each in ids if ids.count(each) > 1})
+        twice = sorted(name for name, count in Counter(case.id for case in self.cases).items() if count > 1)
         if twice:
             raise InputError(f"expected one case of each name in {self.folder}, got several of {', '.join(twice)}")
         object.__setattr__(self, "cases", tuple(sorted(self.cases, key=lambda case: case.id)))

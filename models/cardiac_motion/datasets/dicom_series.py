@@ -2,67 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-import pydicom
-from pydicom.errors import InvalidDicomError
 
 from cardiac_motion.cine import Cine
+from cardiac_motion.dicom.assembly import assemble
+from cardiac_motion.dicom.phases import Unusable
+from cardiac_motion.dicom.pixels import PixelReader
+from cardiac_motion.dicom.records import FrameRecord, Left, read_records
+from cardiac_motion.dicom.slices import find_slices, left_of
+from cardiac_motion.dicom.stacks import make_stacks
 from cardiac_motion.errors import InputError
-from cardiac_motion.io import RAS_TO_LPS
 from cardiac_motion.io.timing import DEFAULT_CYCLE_SECONDS
-
-_SAME_PLACE_MM = 0.1
-_SAME_DIRECTION = 1e-3
-_TAGS = [
-    "InstanceNumber",
-    "SeriesInstanceUID",
-    "SeriesNumber",
-    "SeriesDescription",
-    "Rows",
-    "Columns",
-    "PixelSpacing",
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "TriggerTime",
-    "NominalInterval",
-]
-
-
-@dataclass(frozen=True, eq=False)
-class Header:
-    """What is needed of a file to place it, without its pixels."""
-
-    path: Path
-    series: str
-    description: str
-    instance: int | None
-    shape: tuple[int, int]
-    spacing: tuple[float, float]
-    """(y, x) mm."""
-    position: npt.NDArray[np.float64]
-    directions: npt.NDArray[np.float64]
-    """(2, 3): of a row, of a column; LPS."""
-    trigger_ms: float | None
-
-    @property
-    def normal(self) -> npt.NDArray[np.float64]:
-        """(3,) LPS, of the slice."""
-        return np.cross(self.directions[0], self.directions[1])
 
 
 @dataclass(frozen=True, eq=False)
 class PlacedSeries:
-    """A cine, and (frame, slice) by file."""
+    """A cine, (frame, slice) by file, and what is unusual about it in sentences."""
 
     cine: Cine
     places: dict[Path, tuple[int, int]]
+    notes: tuple[str, ...]
 
 
 def is_dicom(path: Path) -> bool:
@@ -78,142 +40,59 @@ def is_dicom(path: Path) -> bool:
         return False
 
 
-def read_header(path: Path) -> Header:
-    """Read what is needed to place a file.
+def read_headers(files: Sequence[Path], root: Path) -> tuple[list[FrameRecord], list[Left]]:
+    """Headers of the MR images among some files, and those that are damaged."""
+    records, left = read_records(files, root)
+    return records, [each for each in left if each.is_error]
+
+
+def read_series(records: Sequence[FrameRecord], *, name: str) -> PlacedSeries:
+    """Sort the files of one cine into slices and frames as the importer does, and read their pixels.
+
+    Where no file has a trigger time, the order of the instance numbers holds, which is told in a note.
+
+    Args:
+        records: of the files, each with one frame; names are relative to the folder that messages speak of.
+        name: of the cine.
 
     Raises:
-        InputError: it is no DICOM image with a place, named.
+        InputError: files that are no one stack of slices, with the name of the file or slice.
     """
-    dataset = _read(path, only=True)
-    try:
-        y, x = (float(value) for value in dataset.PixelSpacing)
-        directions = np.array(dataset.ImageOrientationPatient, dtype=np.float64).reshape(2, 3)
-        position = np.array(dataset.ImagePositionPatient, dtype=np.float64).reshape(3)
-        shape = (int(dataset.Rows), int(dataset.Columns))
-        trigger = dataset.get("TriggerTime")
-        instance = dataset.get("InstanceNumber")
-        header = Header(
-            path=path,
-            series=str(dataset.get("SeriesInstanceUID", "")),
-            description=str(dataset.get("SeriesDescription", "")),
-            instance=None if instance is None else int(instance),
-            shape=shape,
-            spacing=(y, x),
-            position=position,
-            directions=directions,
-            trigger_ms=None if trigger in (None, "") else float(trigger),
+    notes: tuple[str, ...] = ()
+    if all(record.trigger_ms is None for record in records):
+        records = _timed_by_number(records)
+        notes = (
+            "its files have no trigger times: frames are in the order of their numbers, spread over a cycle of "
+            f"{DEFAULT_CYCLE_SECONDS:g} s",
         )
-    except (AttributeError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: expected an MR image with its size and place, got {error}") from error
-    numbers = np.concatenate([directions.ravel(), position, header.spacing])
-    if not np.isfinite(numbers).all() or min(header.spacing) <= 0 or np.linalg.norm(header.normal) < 0.5:
-        raise InputError(f"{path}: expected finite positions and directions and a positive spacing")
-    return header
-
-
-def read_series(headers: Sequence[Header], *, name: str) -> PlacedSeries:
-    """Sort the files of one cine into slices, by place, and frames, by trigger time, and read their pixels.
-
-    Where trigger times are missing or the same for several, the order of the instance numbers holds. Slices run
-    along the normal of the first file.
-
-    Raises:
-        InputError: files that are no such cine, with the name of the file or slice.
-    """
-    first = headers[0]
-    for header in headers:
-        if header.shape != first.shape or not np.allclose(header.spacing, first.spacing, rtol=1e-4):
-            raise InputError(
-                f"{header.path}: expected {first.shape[1]} x {first.shape[0]} pixels of {first.spacing} mm as "
-                f"{first.path.name} has, got {header.shape[1]} x {header.shape[0]} of {header.spacing} mm"
-            )
-        if np.abs(header.directions - first.directions).max() > _SAME_DIRECTION:
-            raise InputError(f"{header.path}: expected a slice parallel to that of {first.path.name}")
-    slices = [_in_time(each) for each in _by_place(headers)]
-    counts = [len(each) for each in slices]
-    if len(set(counts)) > 1:
-        usual = max(set(counts), key=counts.count)
-        odd = next(each for each in slices if len(each) != usual)
-        raise InputError(
-            f"{odd[0].path.parent}: expected {usual} frames of every slice, got {len(odd)} of the slice of "
-            f"{odd[0].path.name}"
-        )
-    places = {header.path: (t, z) for z, each in enumerate(slices) for t, header in enumerate(each)}
-    frames = np.zeros((counts[0], len(slices), *first.shape), np.float32)
-    for path, place in places.items():
-        frames[place] = _pixels(path, first.shape)
-    return PlacedSeries(Cine(frames, _affine(slices), _times(slices[0]), name=name), places)
-
-
-def _by_place(headers: Sequence[Header]) -> list[list[Header]]:
-    """Files of each slice, slices in the order of their places along the normal."""
-    normal = headers[0].normal
-    ordered = sorted(headers, key=lambda header: float(header.position @ normal))
-    slices = [[ordered[0]]]
-    for header in ordered[1:]:
-        near = (header.position - slices[-1][0].position) @ normal < _SAME_PLACE_MM
-        slices[-1].append(header) if near else slices.append([header])
-    return slices
-
-
-def _in_time(headers: Iterable[Header]) -> list[Header]:
-    headers = list(headers)
-    times = {header.trigger_ms for header in headers}
-    if None not in times and len(times) == len(headers):
-        return sorted(headers, key=lambda header: header.trigger_ms or 0.0)
-    numbers = {header.instance for header in headers}
-    if None in numbers or len(numbers) < len(headers):
-        raise InputError(
-            f"{headers[0].path}: expected trigger times or instance numbers that tell the {len(headers)} frames "
-            "of its slice apart"
-        )
-    return sorted(headers, key=lambda header: header.instance or 0)
-
-
-def _affine(slices: Sequence[Sequence[Header]]) -> npt.NDArray[np.float64]:
-    first = slices[0][0]
-    affine = np.eye(4)
-    affine[:3, 0] = first.directions[0] * first.spacing[1]
-    affine[:3, 1] = first.directions[1] * first.spacing[0]
-    affine[:3, 2] = first.normal
-    affine[:3, 3] = first.position
-    if len(slices) > 1:
-        steps = np.array([(b[0].position - a[0].position) for a, b in pairwise(slices)])
-        along = steps @ first.normal
-        wrong = np.flatnonzero(np.abs(along - np.median(along)) > 0.1 * np.median(along))
-        if wrong.size:
-            after = slices[int(wrong[0]) + 1][0].path
-            raise InputError(
-                f"{after}: expected slices {np.median(along):.4g} mm apart, got {along[wrong[0]]:.4g} mm before "
-                "the slice of this file"
-            )
-        affine[:3, 2] = (slices[-1][0].position - first.position) / (len(slices) - 1)
-    return RAS_TO_LPS @ affine
-
-
-def _times(headers: Sequence[Header]) -> npt.NDArray[np.float64]:
-    triggers = np.array([np.nan if header.trigger_ms is None else header.trigger_ms for header in headers])
-    if np.isfinite(triggers).all() and (np.diff(triggers) > 0).all():
-        return (triggers - triggers[0]) / 1000
-    return np.arange(len(headers)) * (DEFAULT_CYCLE_SECONDS / len(headers))
-
-
-def _pixels(path: Path, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
-    dataset = _read(path)
+    slices, left = find_slices(records)
+    stacks, broken = make_stacks(slices)
+    lost = [each for each in (*left, *broken) if each.is_error] or [*left, *broken]
+    if len(stacks) != 1 or lost:
+        got = str(lost[0]) if lost else f"{len(stacks)} of them"
+        raise InputError(f"{records[0].path.parent}: expected one stack of slices over the heart cycle, got {got}")
     try:
-        pixels = np.asarray(dataset.pixel_array)
-        slope, intercept = float(dataset.get("RescaleSlope", 1)), float(dataset.get("RescaleIntercept", 0))
-    except (AttributeError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: its pixels cannot be read: {error}") from error
-    if pixels.shape != shape:
-        raise InputError(f"{path}: expected one image of {shape[1]} x {shape[0]} pixels, got {pixels.shape[::-1]}")
-    return (pixels * slope + intercept).astype(np.float32)
+        cine, said = assemble(stacks[0], name, PixelReader())
+    except Unusable as error:
+        raise InputError(f"{records[0].path.parent}: {left_of(error)}") from error
+    places = {
+        record.path: (t, z) for z, each in enumerate(stacks[0].slices) for t, record in enumerate(each.records)
+    }
+    if any(each.n_frames != cine.n_frames for each in stacks[0].slices):
+        counts = ", ".join(str(each.n_frames) for each in stacks[0].slices)
+        raise InputError(f"{records[0].path.parent}: expected as many frames of every slice, got {counts}")
+    return PlacedSeries(cine, places, (*notes, *said))
 
 
-def _read(path: Path, *, only: bool = False) -> Any:
-    try:
-        return pydicom.dcmread(path, stop_before_pixels=only, specific_tags=_TAGS if only else None)
-    except InvalidDicomError as error:
-        raise InputError(f"{path}: expected a DICOM file") from error
-    except (OSError, EOFError, ValueError, NotImplementedError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
+def _timed_by_number(records: Sequence[FrameRecord]) -> list[FrameRecord]:
+    """The same with trigger times in the order of the instance numbers of each plane."""
+    planes: defaultdict[object, list[FrameRecord]] = defaultdict(list)
+    for record in records:
+        if record.instance_number is None:
+            raise InputError(f"{record.path}: expected a trigger time or an instance number, got neither")
+        planes[record.position].append(record)
+    return [
+        replace(record, trigger_ms=number * 1000 * DEFAULT_CYCLE_SECONDS / len(plane))
+        for plane in planes.values()
+        for number, record in enumerate(sorted(plane, key=lambda record: record.instance_number or 0))
+    ]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from cardiac_motion.errors import InputError
@@ -20,16 +22,31 @@ _VIEW = re.compile(r"(?P<view>sax|sa|cine|(?:la_|lax_)?[234]ch)(?:_\d+)?", re.IG
 _WITH_VIEW = re.compile(rf"(?P<patient>.+?)_{_VIEW.pattern}", re.IGNORECASE)
 
 
-def shown(folder: Path) -> Iterator[Path]:
-    """Every file in a folder and below it that is not hidden, nor in a hidden folder."""
-    for path in folder.rglob("*"):
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
-            yield path
+def shown(folder: Path) -> list[Path]:
+    """Every file in a folder and below it that is not hidden, nor in a hidden folder, in order."""
+    found: list[Path] = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = (name for name in folders if not name.startswith("."))
+        found += (Path(place, name) for name in files if not name.startswith("."))
+    return sorted(found)
 
 
-def image_files(folder: Path) -> list[Path]:
-    """Files in a folder and below it that have the name of an image and are not hidden, in order."""
-    return sorted(path for path in shown(folder) if path.name.lower().endswith(IMAGE_ENDINGS))
+@dataclass(frozen=True)
+class Listing:
+    """A folder, and every file in it and below it that is not hidden, in order."""
+
+    folder: Path
+    files: tuple[Path, ...]
+
+    @classmethod
+    def of(cls, folder: Path) -> Listing:
+        """List a folder."""
+        return cls(folder, tuple(shown(folder)))
+
+    @property
+    def images(self) -> tuple[Path, ...]:
+        """Those with the name of an image."""
+        return tuple(path for path in self.files if path.name.lower().endswith(IMAGE_ENDINGS))
 
 
 def beside(folder: Path, stem: str) -> Path | None:

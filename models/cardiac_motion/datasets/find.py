@@ -7,6 +7,7 @@ from pathlib import Path
 from cardiac_motion.datasets import acdc, mnms, studies, sunnybrook, ukbb
 from cardiac_motion.datasets import folder as any_folder
 from cardiac_motion.datasets.case import Dataset
+from cardiac_motion.datasets.files import Listing
 from cardiac_motion.errors import InputError
 
 _LAYOUTS = (acdc, mnms, sunnybrook, ukbb, studies)
@@ -27,9 +28,10 @@ def find_dataset(folder: Path | str) -> Dataset:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"expected a folder of images and labels, got {folder}")
-    found = {layout: sign for layout in _LAYOUTS if (sign := layout.recognise(folder)) is not None}
+    listing = Listing.of(folder)
+    found = {layout: sign for layout in _LAYOUTS if (sign := layout.recognise(listing)) is not None}
     if len(found) > 1:
         signs = " and ".join(f"{layout.NAME} ({sign})" for layout, sign in found.items())
         raise InputError(f"{folder}: expected one data set, got signs of {signs}; give the folder of one of them")
     layout = next(iter(found), any_folder)
-    return layout.read_dataset(folder)
+    return layout.read_dataset(listing)

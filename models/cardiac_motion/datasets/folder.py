@@ -30,8 +30,8 @@ from pathlib import Path
 import numpy as np
 
 from cardiac_motion.cine import Cine
-from cardiac_motion.datasets.case import Case, CaseData, Dataset
-from cardiac_motion.datasets.files import by_stem, image_files, split_view, view_of
+from cardiac_motion.datasets.case import Case, CaseData, Dataset, broken_case
+from cardiac_motion.datasets.files import Listing, by_stem, split_view, view_of
 from cardiac_motion.datasets.frame_files import read_pair
 from cardiac_motion.datasets.label_files import OWN_VALUES, check_enclosure, read_remapped
 from cardiac_motion.errors import InputError
@@ -63,13 +63,14 @@ class _Files:
     labels: tuple[Path, ...]
 
 
-def read_dataset(folder: Path) -> Dataset:
+def read_dataset(listing: Listing) -> Dataset:
     """The cases of a folder, images without labels among them.
 
     Raises:
-        InputError: no image, a frame of a pair that is missing, or two cases of one name.
+        InputError: no image, or two cases of one name.
     """
-    stems = by_stem(path for path in image_files(folder) if not (path.parent / _MOTION_FILE).is_file())
+    folder = listing.folder
+    stems = by_stem(path for path in listing.images if not (path.parent / _MOTION_FILE).is_file())
     if not stems:
         raise InputError(
             f"found no image in {folder}: expected a data set (ACDC, M&Ms, Sunnybrook, UK Biobank as ukbb_cardiac "
@@ -92,7 +93,10 @@ def read_dataset(folder: Path) -> Dataset:
         else:
             cases.append(_case(folder, key, studies, (stems[key],), (label,)))
     for key, frames in pairs.items():
-        cases.append(_case(folder, key, studies, *_pair(key, frames)))
+        try:
+            cases.append(_case(folder, key, studies, *_pair(key, frames)))
+        except InputError as error:
+            cases.append(broken_case(key[1], split_view(key[1])[0], error))
     return Dataset(NAME, folder, (*cases, *_without_labels(folder, stems, labels, studies, {c.id for c in cases})))
 
 

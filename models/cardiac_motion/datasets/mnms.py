@@ -19,7 +19,7 @@ import numpy as np
 
 from cardiac_motion.cine import Cine
 from cardiac_motion.datasets.case import Case, CaseData, Dataset
-from cardiac_motion.datasets.files import beside, image_files, known, read_table, shown, table_header, whole_number
+from cardiac_motion.datasets.files import Listing, beside, known, read_table, table_header, whole_number
 from cardiac_motion.datasets.label_files import check_enclosure, read_remapped
 from cardiac_motion.errors import InputError
 from cardiac_motion.io import check_labels, load_cine
@@ -46,13 +46,13 @@ _FLOORS_UP = 3
 """The table lies above ``Training/Labeled/A0S9V9``, which somebody may have named as the folder."""
 
 
-def recognise(folder: Path) -> Path | None:
+def recognise(listing: Listing) -> Path | None:
     """The table, where there is one in the folder, or above it for images with the names of this data set."""
-    if found := _tables(path for path in shown(folder)):
+    if found := _tables(listing.files):
         return found[0]
-    if not any(stem_of(path).endswith(_IMAGE) for path in image_files(folder)):
+    if not any(stem_of(path).endswith(_IMAGE) for path in listing.images):
         return None
-    for above in list(folder.resolve().parents)[:_FLOORS_UP]:
+    for above in list(listing.folder.resolve().parents)[:_FLOORS_UP]:
         if found := _tables(above.glob("*.csv")):
             return found[0]
     return None
@@ -63,22 +63,22 @@ def _tables(paths: Iterable[Path]) -> list[Path]:
     return [path for path in files if {_KEY, "ED", "ES"} <= set(table_header(path))]
 
 
-def read_dataset(folder: Path) -> Dataset:
+def read_dataset(listing: Listing) -> Dataset:
     """The cases of a folder.
 
     Raises:
         InputError: several tables, one that cannot be read, no image, or two of one name.
     """
-    tables = _tables(shown(folder))
+    folder, tables = listing.folder, _tables(listing.files)
     if len(tables) > 1:
         raise InputError(
             f"{folder}: expected one table with the column {_KEY!r}, got {' and '.join(map(str, tables))}"
         )
-    table = recognise(folder)
+    table = recognise(listing)
     if table is None:
         raise InputError(f"{folder}: expected a table with the columns {_KEY!r}, 'ED' and 'ES'")
     rows = read_table(table, _KEY)
-    images = [path for path in image_files(folder) if stem_of(path).endswith(_IMAGE)]
+    images = [path for path in listing.images if stem_of(path).endswith(_IMAGE)]
     if not images:
         raise InputError(f"{folder}: expected images such as CODE{_IMAGE}.nii.gz of {table.name}, got none")
     return Dataset(NAME, folder, tuple(_case(folder, path, table, rows) for path in images))
@@ -104,7 +104,9 @@ def _read(code: str, image: Path, labels: Path | None, table: Path, row: Mapping
     cine, notes = load_cine(image)
     cine = Cine(cine.frames, cine.affine, cine.frame_times, name=code)
     if labels is None:
-        return CaseData(cine, notes=notes)
+        ed, es = (whole_number((row or {}).get(phase)) for phase in ("ED", "ES"))
+        is_known = None not in (ed, es) and ed != es and all(0 <= t < cine.n_frames for t in (ed or 0, es or 0))
+        return CaseData(cine, ed=ed, es=es, notes=notes) if is_known else CaseData(cine, notes=notes)
     if row is None:
         raise InputError(f"{table}: expected a row of {code}, whose labels are {labels}")
     ed, es = (_frame(row, phase, code, table, cine) for phase in ("ED", "ES"))

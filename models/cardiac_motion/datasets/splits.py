@@ -45,9 +45,7 @@ class Split:
         counts = Counter(patient for patients in self.parts.values() for patient in patients)
         twice = sorted(patient for patient, count in counts.items() if count > 1)
         if twice:
-            raise InputError(
-                f"expected every patient in one part of a split, got several times {', '.join(twice)}"
-            )
+            raise InputError(f"expected every patient in one part of a split, got twice {', '.join(twice)}")
         if self.is_folds and list(self.parts) != [str(k) for k in range(len(self.parts))]:
             raise InputError(f"expected folds 0, 1 and so on, got {', '.join(self.parts)}")
         parts = {name: tuple(sorted(patients)) for name, patients in self.parts.items()}
@@ -70,10 +68,8 @@ class Split:
             InputError: no folds, no such fold, or a patient who has no case.
         """
         if not self.is_folds or str(number) not in self.parts:
-            kind = (
-                f"folds 0 to {len(self.parts) - 1}" if self.is_folds else f"no folds but {', '.join(self.parts)}"
-            )
-            raise InputError(f"expected a fold of the split, which has {kind}, got {number}")
+            has = f"folds 0 to {len(self.parts) - 1}" if self.is_folds else f"no folds but {', '.join(self.parts)}"
+            raise InputError(f"expected a fold of the split, got {number}; it has {has}")
         cases = tuple(cases)
         held_out = self.part(str(number), cases)
         others = [patient for name, patients in self.parts.items() if name != str(number) for patient in patients]

@@ -23,7 +23,7 @@ import numpy as np
 
 from cardiac_motion.cine import Cine
 from cardiac_motion.datasets.case import Case, CaseData, Dataset
-from cardiac_motion.datasets.files import IMAGE_ENDINGS, read_text, split_view
+from cardiac_motion.datasets.files import Listing, read_text, split_view
 from cardiac_motion.datasets.label_files import OWN_VALUES, check_enclosure, read_remapped
 from cardiac_motion.errors import InputError
 from cardiac_motion.io import check_labels, load_cine
@@ -36,19 +36,21 @@ _ACCEPTED = "final"
 _RECORD = re.compile(r"(\d{6,})\.json")
 
 
-def recognise(folder: Path) -> Path | None:
+def recognise(listing: Listing) -> Path | None:
     """The folder of labels that tells a folder of studies, None if there is none."""
-    return folder / _LABELS if (folder / _LABELS).is_dir() else None
+    place = listing.folder / _LABELS
+    return place if place.is_dir() else None
 
 
-def read_dataset(folder: Path) -> Dataset:
+def read_dataset(listing: Listing) -> Dataset:
     """The cases of a folder.
 
     Raises:
         InputError: two images of one name.
     """
-    images = (p for p in folder.iterdir() if p.name[0] != "." and p.name.lower().endswith(IMAGE_ENDINGS))
-    return Dataset(NAME, folder, tuple(_case(folder, path) for path in sorted(images) if path.is_file()))
+    folder = listing.folder
+    images = (path for path in listing.images if path.parent == folder)
+    return Dataset(NAME, folder, tuple(_case(folder, path) for path in images))
 
 
 def _case(folder: Path, image: Path) -> Case:

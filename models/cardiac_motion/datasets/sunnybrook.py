@@ -18,17 +18,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from cardiac_motion.datasets.case import Case, CaseData, Dataset, Labels
+from cardiac_motion.datasets.case import Case, CaseData, Dataset, Labels, broken_case
 from cardiac_motion.datasets.contours import Points, area, mask_of, read_contour
-from cardiac_motion.datasets.dicom_series import Header, is_dicom, read_header, read_series
-from cardiac_motion.datasets.files import known, read_table, shown, table_header
+from cardiac_motion.datasets.dicom_series import is_dicom, read_headers, read_series
+from cardiac_motion.datasets.files import Listing, known, read_table, shown, table_header
+from cardiac_motion.dicom.records import FrameRecord, Left
 from cardiac_motion.errors import InputError
 from cardiac_motion.labels import Label
 
@@ -63,27 +64,37 @@ class _Patient:
     expected: str
 
 
-def recognise(folder: Path) -> Path | None:
+def recognise(listing: Listing) -> Path | None:
     """A file that tells that a folder holds this data set, None if it does not."""
-    return next((path for path in shown(folder) if _CONTOUR.fullmatch(path.name)), None)
+    return next((path for path in listing.files if _key(path)), None)
 
 
-def read_dataset(folder: Path) -> Dataset:
+def read_dataset(listing: Listing) -> Dataset:
     """The cases of a folder: one for each patient with contours.
 
     Raises:
-        InputError: a table that cannot be read, or two contours of one image.
+        InputError: a table that cannot be read, or two patients of one name.
     """
-    files = list(shown(folder))
+    folder, files = listing.folder, listing.files
     rows = _table(folder, files)
     contours: defaultdict[Path, list[Path]] = defaultdict(list)
     for path in files:
-        if _CONTOUR.fullmatch(path.name):
+        if _key(path):
             contours[_folder_of_patient(path)].append(path)
     named: defaultdict[str, set[Path]] = defaultdict(set)
-    for place in {above for path in files for above in path.parents if above.is_relative_to(folder)}:
+    for place in _folders(folder, files):
         named[_plain(place.name)].add(place)
     return Dataset(NAME, folder, tuple(_case(place, paths, rows, named) for place, paths in contours.items()))
+
+
+def _folders(folder: Path, files: Iterable[Path]) -> set[Path]:
+    """Every folder in a folder, itself included, that has a file in it or below it."""
+    return {
+        place
+        for parent in {path.parent for path in files}
+        for place in (parent, *parent.parents)
+        if place.is_relative_to(folder)
+    }
 
 
 def _table(folder: Path, files: Iterable[Path]) -> dict[str, dict[str, str]]:
@@ -114,7 +125,10 @@ def _case(
     folders = sorted({folder for each in ids for folder in named.get(_plain(each), ())})
     # Of a folder and one in it, the outer one has all that the inner one has.
     outermost = tuple(f for f in folders if not any(o in f.parents for o in folders))
-    patient = _Patient(name, _by_number(paths), outermost, " or ".join(ids))
+    try:
+        patient = _Patient(name, _by_number(paths), outermost, " or ".join(ids))
+    except InputError as error:
+        return broken_case(name, name, error)
     about = known(row, _ABOUT)
     return Case(
         id=name,
@@ -143,7 +157,8 @@ def _by_number(paths: Iterable[Path]) -> dict[int, _Contours]:
 
 def _key(path: Path) -> tuple[int, str] | None:
     """Number of the image, and "i" or "o", of the name of a contour."""
-    match = _CONTOUR.fullmatch(path.name)
+    # Most files are images; the pattern is slow to say no.
+    match = _CONTOUR.fullmatch(path.name) if path.suffix.lower() == ".txt" else None
     return (int(match["number"]), match["kind"].lower()) if match else None
 
 
@@ -164,7 +179,7 @@ def _read(patient: _Patient) -> CaseData:
     ed, es = _phases(areas)
     both = frozenset((Label.MYO, Label.LV))
     drawn = {frame: frozenset((Label.LV,)) if frame in without_wall else both for frame in labels}
-    return CaseData(series.cine, dict(labels), ed=ed, es=es, drawn=drawn)
+    return CaseData(series.cine, dict(labels), ed=ed, es=es, drawn=drawn, notes=series.notes)
 
 
 def _labels_of(inner_file: Path, outer_file: Path | None, shape: tuple[int, int]) -> tuple[Labels, float]:
@@ -205,59 +220,58 @@ def _phases(areas: Mapping[int, Mapping[int, float]]) -> tuple[int, int | None]:
     return ed, min(shared, key=shared.__getitem__) if shared else None
 
 
-def _series(patient: _Patient) -> dict[int, Header]:
+def _series(patient: _Patient) -> dict[int, FrameRecord]:
     """Headers of the short-axis series that the contours were drawn on, by the number of the image."""
     where = ", ".join(map(str, patient.folders)) or "no such folder"
-    files = sorted({p for folder in patient.folders for p in shown(folder) if is_dicom(p)})
+    files = sorted({path for folder in patient.folders for path in shown(folder) if is_dicom(path)})
     if not files:
         raise InputError(
             f"{next(iter(patient.contours.values())).name}: expected the DICOM images of the patient in a folder "
             f"{patient.expected}, got {where}"
         )
-    found: list[dict[int, Header]] = []
-    without: dict[int, int] = {}
-    for headers in _groups(files):
-        numbers = {_number(header): header for header in headers}
-        missing = [number for number in patient.contours if number not in numbers]
-        if missing or len(numbers) != len(headers) or None in numbers:
-            without.update({number: without.get(number, 0) + 1 for number in missing})
-            continue
-        found.append({number: header for number, header in numbers.items() if number is not None})
-    if len(found) > 1:
-        # Other series of the patient have images of these numbers, too.
-        named = [each for each in found if _is_short_axis(next(iter(each.values())))]
-        found = named or found
+    found: list[dict[int, FrameRecord]] = []
+    missing: Counter[int] = Counter()
+    damaged: list[Left] = []
+    for records, broken in _groups(files):
+        numbers = {number: record for record in records if (number := _number(record)) is not None}
+        absent = [number for number in patient.contours if number not in numbers]
+        damaged += broken
+        missing.update(absent)
+        if not absent and len(numbers) == len(records):
+            found.append(numbers)
+    # Other series of the patient may have images of these numbers, too.
+    found = [each for each in found if _is_short_axis(next(iter(each.values())))] or found
     if len(found) != 1:
-        number = max(without, key=without.__getitem__, default=next(iter(patient.contours)))
+        number = missing.most_common(1)[0][0] if missing else next(iter(patient.contours))
         what = f"{len(found)} such series" if found else "none"
         raise InputError(
             f"{patient.contours[number].name}: expected image {number} in one short-axis series of {where}, got "
-            f"{what}"
+            f"{what}{f'; {damaged[0]}' if damaged else ''}"
         )
     return found[0]
 
 
-def _is_short_axis(header: Header) -> bool:
-    return _SHORT_AXIS in f"{header.path.parent.name} {header.description}".upper()
+def _is_short_axis(record: FrameRecord) -> bool:
+    return _SHORT_AXIS in f"{record.path.parent.name} {record.description}".upper()
 
 
-def _number(header: Header) -> int | None:
-    match = _IMAGE_NUMBER.fullmatch(header.path.stem)
-    return int(match["number"]) if match else header.instance
+def _number(record: FrameRecord) -> int | None:
+    match = _IMAGE_NUMBER.fullmatch(record.path.stem)
+    return int(match["number"]) if match else record.instance_number
 
 
-def _groups(files: Iterable[Path]) -> list[list[Header]]:
-    """Files of each folder; where numbers come twice in a folder, of each series in it."""
-    folders: defaultdict[Path, list[Header]] = defaultdict(list)
+def _groups(files: Iterable[Path]) -> Iterator[tuple[list[FrameRecord], list[Left]]]:
+    """Images of each folder, and damaged ones; where numbers come twice in a folder, of each series in it."""
+    folders: defaultdict[Path, list[Path]] = defaultdict(list)
     for path in files:
-        folders[path.parent].append(read_header(path))
-    groups = []
-    for headers in folders.values():
-        if max(Counter(_number(header) for header in headers).values()) == 1:
-            groups.append(headers)
+        folders[path.parent].append(path)
+    for folder, paths in folders.items():
+        records, damaged = read_headers(paths, folder)
+        if len({_number(record) for record in records}) == len(records):
+            yield records, damaged
             continue
-        series: defaultdict[str, list[Header]] = defaultdict(list)
-        for header in headers:
-            series[header.series].append(header)
-        groups += series.values()
-    return groups
+        series: defaultdict[str, list[FrameRecord]] = defaultdict(list)
+        for record in records:
+            series[record.series_uid].append(record)
+        for group in series.values():
+            yield group, damaged

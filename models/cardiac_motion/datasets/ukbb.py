@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from cardiac_motion.cine import Cine
-from cardiac_motion.datasets.case import Case, CaseData, Dataset
-from cardiac_motion.datasets.files import beside, image_files, view_of
+from cardiac_motion.datasets.case import Case, CaseData, Dataset, broken_case
+from cardiac_motion.datasets.files import Listing, beside, view_of
 from cardiac_motion.datasets.frame_files import find_frame, read_pair
 from cardiac_motion.datasets.label_files import Values, check_enclosure, remap
 from cardiac_motion.errors import InputError
@@ -51,9 +51,9 @@ class _Sequence:
     labels: dict[str, Path]
 
 
-def recognise(folder: Path) -> Path | None:
+def recognise(listing: Listing) -> Path | None:
     """A file that tells that a folder holds this layout, None if it does not."""
-    stems = {(path.parent, stem_of(path)): path for path in image_files(folder)}
+    stems = {(path.parent, stem_of(path)): path for path in listing.images}
     for (parent, stem), path in stems.items():
         sequence = stem.removeprefix("label_").removesuffix("_ED").removesuffix("_ES")
         if sequence not in _SEQUENCES or any((parent, sequence + suffix) in stems for suffix in _OTHER_SUFFIXES):
@@ -63,15 +63,15 @@ def recognise(folder: Path) -> Path | None:
     return None
 
 
-def read_dataset(folder: Path) -> Dataset:
+def read_dataset(listing: Listing) -> Dataset:
     """The cases of a folder: one for each view of a subject.
 
     Raises:
-        InputError: two subjects of one name, or labels without an image.
+        InputError: two subjects of one name.
     """
     stems = {stem for sequence in _SEQUENCES for stem in _stems(sequence)}
-    parents = sorted({path.parent for path in image_files(folder) if stem_of(path) in stems})
-    return Dataset(NAME, folder, tuple(case for parent in parents for case in _cases(parent)))
+    parents = sorted({path.parent for path in listing.images if stem_of(path) in stems})
+    return Dataset(NAME, listing.folder, tuple(case for parent in parents for case in _cases(parent)))
 
 
 def _stems(sequence: str) -> Iterator[str]:
@@ -83,20 +83,23 @@ def _stems(sequence: str) -> Iterator[str]:
 def _cases(folder: Path) -> Iterator[Case]:
     subject = folder.resolve().name
     for sequence in _SEQUENCES:
-        cine = beside(folder, sequence)
-        frames = {phase: path for phase in _PHASES if (path := beside(folder, f"{sequence}_{phase}"))}
-        labels = {phase: path for phase in _PHASES if (path := beside(folder, f"label_{sequence}_{phase}"))}
-        if every := beside(folder, f"label_{sequence}"):
-            labels = {"": every}
-        if cine is None and not frames:
-            if labels:
-                raise InputError(f"{next(iter(labels.values()))}: expected the image {sequence}.nii.gz beside it")
-            continue
         name = subject if sequence == "sa" else f"{subject}_{sequence}"
-        files = _Sequence(name, sequence, cine, frames, labels)
-        yield Case(
-            id=name, patient=subject, has_labels=bool(labels), read=partial(_read, files), view=view_of(sequence)
-        )
+        try:
+            files = _files(folder, name, sequence)
+        except InputError as error:
+            yield broken_case(name, subject, error)
+            continue
+        if files.cine or files.frames or files.labels:
+            has_labels, view = bool(files.labels), view_of(sequence)
+            yield Case(name, subject, has_labels, partial(_read, files), view=view)
+
+
+def _files(folder: Path, name: str, sequence: str) -> _Sequence:
+    frames = {phase: path for phase in _PHASES if (path := beside(folder, f"{sequence}_{phase}"))}
+    labels = {phase: path for phase in _PHASES if (path := beside(folder, f"label_{sequence}_{phase}"))}
+    if every := beside(folder, f"label_{sequence}"):
+        labels = {"": every}
+    return _Sequence(name, sequence, beside(folder, sequence), frames, labels)
 
 
 def _read(files: _Sequence) -> CaseData:
@@ -122,6 +125,9 @@ def _read(files: _Sequence) -> CaseData:
 
 
 def _read_pair(files: _Sequence) -> CaseData:
+    if not files.frames:
+        label = next(iter(files.labels.values()))
+        raise InputError(f"{label}: expected the image {files.sequence}.nii.gz beside it")
     missing = [phase for phase in _PHASES if phase not in files.frames]
     if missing:
         there = next(iter(files.frames.values()))

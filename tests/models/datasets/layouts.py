@@ -127,7 +127,7 @@ def write_sunnybrook(root: Path, studies: Sequence[PhantomStudy], *, start: int 
         patient, original = f"SCD000{number:02d}01", f"SC-HF-I-{number}"
         rows.append(f"{patient},{original},Female,{50 + number},Heart failure with infarct")
         order = np.roll(np.arange(study.cine.n_frames), -start)
-        cine = Cine(np.rint(study.cine.frames[order] * 500), study.cine.affine, study.cine.frame_times)
+        cine = Cine(np.rint(study.cine.frames[order] * 100), study.cine.affine, study.cine.frame_times)
         series = root / "SCD_IMAGES_01" / patient
         for name, shown in (("CINESAX_300", cine), ("CINELAX_301", cine)):
             temporary = root / "temporary"

@@ -81,7 +81,7 @@ def test_half_a_pair_is_an_error(tmp_path: Path, study: PhantomStudy) -> None:
     write_pair(tmp_path, study, ("c_ED", "c_ES"), "_gt", study.labels)
     (tmp_path / "c_ES_gt.nii.gz").unlink()
     with pytest.raises(InputError, match=r"c in .*: expected one labelled frame of ED and one of ES, got ED"):
-        find_dataset(tmp_path)
+        only(find_dataset(tmp_path).labelled).load()
 
 
 def test_two_cases_of_one_name_are_an_error(tmp_path: Path, study: PhantomStudy) -> None:
@@ -196,3 +196,12 @@ def test_frames_without_labels_are_not_labelled(tmp_path: Path, study: PhantomSt
     write_cine(tmp_path / "heart.nii.gz", Cine(study.cine.frames, study.cine.affine, study.cine.frame_times))
     write_labels(tmp_path / "heart_labels.nii.gz", labels, study.cine)
     assert sorted(only(find_dataset(tmp_path).cases).load().labels) == [0, 2, 3]
+
+
+def test_real_images_with_labels(real_data: Path) -> None:
+    dataset = find_dataset(real_data)
+    assert dataset.name == "folder"
+    cases = {case.id: case.load() for case in dataset.labelled}
+    assert list(cases) == ["HF-I-05", "HYP-08", "SCD0003701", "cine_sax"]
+    assert len(cases.pop("cine_sax").labels) == 25
+    assert all(data.is_pair and data.drawn_everywhere == (Label.LV,) for data in cases.values())
