@@ -28,6 +28,7 @@ PARSER_ERRORS: tuple[type[Exception], ...] = (
 """What pydicom and its decoders raise on damaged files: they check little of what they read."""
 
 _PIXEL_DATA = Tag("PixelData")
+_SOP_CLASS = Tag("SOPClassUID")
 _PIXELS = frozenset({_PIXEL_DATA, Tag("FloatPixelData"), Tag("DoubleFloatPixelData")})
 _UNDEFINED = 0xFFFFFFFF
 _LONG_LENGTH = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
@@ -173,6 +174,9 @@ def read_header(path: Path, keywords: frozenset[str]) -> Header | None:
             stream, size = _data_set(file, syntax)
             return _elements(stream, size, syntax, keywords, found)
     except DamagedFile:
+        # What only looks like the beginning of an old file is none.
+        if start == 0 and _SOP_CLASS not in found:
+            return None
         raise
     except RecursionError as error:
         raise DamagedFile("sequences are nested too deep", None) from error
@@ -218,6 +222,7 @@ def _file_meta(file: BinaryIO, found: dict[int, Element]) -> str:
     file.seek(beginning)
     for element in data_element_generator(file, False, True, stop_when=lambda tag, _vr, _n: tag.group != 2):
         found[element.tag] = element
+        _refuse_cut(element, Elements(found.get), "")
     return Elements(found.get).text("TransferSyntaxUID") or "1.2.840.10008.1.2.1"
 
 
@@ -245,11 +250,8 @@ def _elements(
     try:
         for element in generator:
             found[element.tag] = element
-            length = getattr(element, "length", 0)
-            value = element.value
-            if length != _UNDEFINED and isinstance(value, bytes) and len(value) < length:
-                raise DamagedFile("truncated: it ends within its header", Header(values, syntax))
-    except RecursionError:
+            _refuse_cut(element, values, syntax)
+    except (RecursionError, DamagedFile):
         raise
     except PARSER_ERRORS as error:
         reason = f"its header is damaged or truncated ({type(error).__name__})"
@@ -267,6 +269,13 @@ def _elements(
     if offset > size:
         raise DamagedFile("truncated: it ends where its pixels begin", Header(values, syntax))
     return Header(values, syntax, offset, None if length == _UNDEFINED else length, size - offset)
+
+
+def _refuse_cut(element: Element, values: Elements, syntax: str) -> None:
+    """Raise where the file ended before the value did."""
+    length, value = getattr(element, "length", 0), element.value
+    if length != _UNDEFINED and isinstance(value, bytes) and len(value) < length:
+        raise DamagedFile("truncated: it ends within its header", Header(values, syntax))
 
 
 def _pixel_element(stream: BinaryIO, *, implicit: bool, little: bool) -> tuple[int, int]:

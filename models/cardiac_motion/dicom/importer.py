@@ -102,6 +102,7 @@ def import_dicom(
     findings = tell_views([Plane(s.normal, len(s.slices), s.first.first.description) for s in stacks])
     chosen, older = _choose(list(map(_Found, stacks, findings)), all_stacks=all_stacks)
     left += older
+    lacks = any(each.is_error for each in left)
     cines: list[ImportedCine] = []
     reader = PixelReader()
     total = sum(len(each.stack.slices) for each in chosen)
@@ -123,7 +124,7 @@ def import_dicom(
             ImportedCine(
                 each.finding.view, cine, name,
                 tuple(found.rr_ms / 1000 for found in each.stack.slices), each.stack.series,
-                (*_about_view(each.finding), *notes), each.is_newest,
+                (*_about_view(each.finding), *notes, *(_about_ends(each.stack) if lacks else ())), each.is_newest,
             )
         )  # fmt: skip
     if not cines:
@@ -218,6 +219,13 @@ def _about_view(finding: ViewFinding) -> list[str]:
         f"called {finding.view.value} by its description, as its plane left that open; by the plane alone it "
         f"would be {finding.by_plane.value}"
     ]
+
+
+def _about_ends(stack: Stack) -> list[str]:
+    """What to say of a stack where something broken was left that may have been its first or last slice."""
+    if len(stack.slices) == 1:
+        return []
+    return ["broken images were left: slices may be missing at its ends"]
 
 
 def _name(finding: ViewFinding, taken: Sequence[str]) -> str:

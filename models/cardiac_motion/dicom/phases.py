@@ -186,6 +186,9 @@ def in_time_order(records: Sequence[FrameRecord], *, is_cine: bool) -> TimedSlic
     _refuse_ties(ordered, times, is_cine=is_cine)
     if not is_cine and len(records) < MIN_FRAMES:
         raise Unusable(f"not a cine: {len(records)} images of one plane", records, is_error=False)
+    actual = np.array([np.nan if record.actual_ms is None else record.actual_ms for record in ordered])
+    if (np.diff(actual) >= MIN_STEP_MS).all():
+        times = actual
     found = TimedSlice(
         tuple(ordered), times, np.array(first.position), np.array(first.orientation), (spacing[0], spacing[1])
     )
@@ -279,9 +282,11 @@ def missing_in_series(slices: Sequence[TimedSlice]) -> list[TimedSlice]:
 
 
 def missing_by_cycle(slices: Sequence[TimedSlice]) -> list[TimedSlice]:
-    """Slices of a stack that leave room for a frame in their heart cycle where most others fill theirs."""
-    filled = [each for each in slices if each.nominal_rr_ms and not each.misses_by_cycle]
-    return [each for each in slices if each.misses_by_cycle] if 2 * len(filled) > len(slices) else []
+    """Slices of a stack with fewer frames than those, the most, that fill their heart cycle, and room for more."""
+    filled = [each.n_frames for each in slices if each.nominal_rr_ms and not each.misses_by_cycle]
+    if 2 * len(filled) <= len(slices):
+        return []
+    return [each for each in slices if each.misses_by_cycle and each.n_frames < max(filled)]
 
 
 def resample_in_phase(

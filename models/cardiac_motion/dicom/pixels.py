@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import UID, ExplicitVRBigEndian
+from pydicom.uid import UID, AllTransferSyntaxes, ExplicitVRBigEndian
 
 from cardiac_motion.dicom.header import PARSER_ERRORS, data_set
 from cardiac_motion.dicom.records import FrameRecord
@@ -80,7 +80,7 @@ def _decode(record: FrameRecord) -> npt.NDArray[Any]:
     """All frames of a compressed file, through pydicom's handlers: (frames, Y, X)."""
     layout = record.layout
     syntax = UID(layout.header.syntax)
-    if not syntax.is_transfer_syntax or not syntax.is_compressed:
+    if syntax not in AllTransferSyntaxes:
         raise UnreadablePixels(f"its transfer syntax is not known: {syntax}")
     ds = Dataset()
     ds.file_meta = FileMetaDataset()

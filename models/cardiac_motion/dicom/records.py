@@ -90,6 +90,7 @@ class FrameRecord:
         pixel_spacing: between rows, then between columns, mm.
         thickness_mm: of the slice; None likewise, and never the distance between slices.
         trigger_ms: time after the R wave, ms; None likewise.
+        actual_ms: the same as measured, where a file has it beside the nominal one, which all slices share.
         rr_ms: nominal length of the heart cycle.
         expected_frames: of the heart cycle, as the file has it.
         contrast: echo and inversion time, which a cine does not vary.
@@ -116,6 +117,7 @@ class FrameRecord:
     pixel_spacing: tuple[float, ...] | None
     thickness_mm: float | None
     trigger_ms: float | None
+    actual_ms: float | None
     rr_ms: float | None
     expected_frames: int | None
     contrast: tuple[float | None, float | None]
@@ -151,36 +153,47 @@ def read_records(
 
 def _read(path: Path, name: str) -> list[FrameRecord] | Left:
     """The frames of one file, or why it has none."""
+    values = Elements(lambda _: None)
     try:
-        header = read_header(path, _KEYWORDS)
+        header = _whole_header(path)
+        if header is None:
+            return Left("not DICOM", (name,))
+        values = header.values
+        other = _other_kind(values)
+        return _frames(path, name, header) if other is None else Left(other, (name,), _series_numbers(values))
     except DamagedFile as damage:
-        values = damage.header.values if damage.header else Elements(lambda _: None)
-        # What is certainly no MR image cannot be part of a cine, damaged or not.
-        is_error = not _sop_class(values) or _other_kind(values) is None or not values.text("Modality")
-        return Left(str(damage), (name,), _series_numbers(values), is_error)
-    if header is None:
-        return Left("not DICOM", (name,))
-    values = header.values
-    other = _other_kind(values)
-    if other is not None:
-        return Left(other, (name,), _series_numbers(values))
-    try:
-        return _frames(path, name, header)
-    except DamagedFile as damage:
-        return Left(str(damage), (name,), _series_numbers(values), is_error=True)
+        reason = str(damage)
+        values = damage.header.values if damage.header else values
     except PARSER_ERRORS as error:
         reason = f"its header is damaged ({type(error).__name__})"
-        return Left(reason, (name,), _series_numbers(values), is_error=True)
+    # What is certainly no MR image cannot be part of a cine, damaged or not.
+    is_error = not _sop_class(values) or not values.text("Modality") or _other_kind(values) is None
+    return Left(reason, (name,), _series_numbers(values), is_error)
+
+
+def _whole_header(path: Path) -> Header | None:
+    """The header; a file that ends between two elements is damaged, too, if it must have had more."""
+    header = read_header(path, _KEYWORDS)
+    if header is None or header.pixel_offset is not None:
+        return header
+    values = header.values
+    if values.text("Modality") in {"", "MR"} and (_is_mr(values) or not _sop_class(values)):
+        raise DamagedFile("truncated: it ends before its pixels", header)
+    return header
 
 
 def _sop_class(values: Elements) -> str:
     return values.text("SOPClassUID") or values.text("MediaStorageSOPClassUID")
 
 
+def _is_mr(values: Elements) -> bool:
+    return _sop_class(values) == SINGLE_FRAME or _sop_class(values) in ENHANCED
+
+
 def _other_kind(values: Elements) -> str | None:
     """What a file is if it is no MR image; None if it is one."""
-    modality, sop_class = values.text("Modality"), _sop_class(values)
-    if sop_class != SINGLE_FRAME and sop_class not in ENHANCED:
+    modality = values.text("Modality")
+    if not _is_mr(values):
         kind = f"of modality {modality}" if re.fullmatch("[A-Z]{2,10}", modality) else "of another kind"
         return f"not an MR image, but an object {kind}"
     if modality != "MR":
@@ -233,6 +246,7 @@ def _frames(path: Path, name: str, header: Header) -> list[FrameRecord]:
                 position=attributes.position(), orientation=attributes.orientation(),
                 pixel_spacing=attributes.pixel_spacing(),
                 thickness_mm=_positive(attributes.thickness_mm()), trigger_ms=attributes.trigger_ms(),
+                actual_ms=attributes.actual_ms(),
                 rr_ms=_positive(attributes.rr_ms()), expected_frames=values.whole("CardiacNumberOfImages"),
                 contrast=attributes.contrast(), acquired=attributes.acquired(),
                 slope=slope, intercept=intercept, layout=layout, problem=problem,
@@ -247,8 +261,6 @@ def _positive(value: float | None) -> float | None:
 
 def _pixel_problem(header: Header, layout: PixelLayout, pixels: int) -> str | None:
     """Why the pixels cannot be read, as far as the header tells."""
-    if header.pixel_offset is None:
-        return "truncated: it holds no pixels"
     values = header.values
     if values.short("SamplesPerPixel") != 1 or not values.text("PhotometricInterpretation").startswith(
         "MONOCHROME"
@@ -289,6 +301,9 @@ class _Plain:
 
     def trigger_ms(self) -> float | None:
         return self._values.number("TriggerTime")
+
+    def actual_ms(self) -> float | None:
+        return None
 
     def rr_ms(self) -> float | None:
         rate = _positive(self._values.number("HeartRate"))
@@ -348,12 +363,13 @@ class _FunctionalGroups(_Plain):
         return self._group("PixelMeasuresSequence").number("SliceThickness")
 
     def trigger_ms(self) -> float | None:
-        group = self._group("CardiacSynchronizationSequence")
-        nominal = group.double("NominalCardiacTriggerDelayTime")
-        if nominal is None:
-            nominal = group.double("ActualCardiacTriggerDelayTime")
+        nominal = self._group("CardiacSynchronizationSequence").double("NominalCardiacTriggerDelayTime")
         # Legacy converted images keep the tag of the single-frame ones.
-        return nominal if nominal is not None else self._unassigned().number("TriggerTime")
+        others = (self.actual_ms(), self._unassigned().number("TriggerTime"))
+        return nominal if nominal is not None else next((each for each in others if each is not None), None)
+
+    def actual_ms(self) -> float | None:
+        return self._group("CardiacSynchronizationSequence").double("ActualCardiacTriggerDelayTime")
 
     def rr_ms(self) -> float | None:
         interval = _positive(self._group("CardiacSynchronizationSequence").double("RRIntervalTimeNominal"))

@@ -55,7 +55,10 @@ def _joined(left: Sequence[Left]) -> list[Left]:
     groups: defaultdict[tuple[str, tuple[int, ...], bool], list[str]] = defaultdict(list)
     for each in left:
         groups[each.reason, each.series, each.is_error] += each.files
-    return [Left(reason, tuple(files), series, error) for (reason, series, error), files in groups.items()]
+    return [
+        Left(reason, tuple(dict.fromkeys(files)), series, error)
+        for (reason, series, error), files in groups.items()
+    ]
 
 
 def _slices_of_series(records: Sequence[FrameRecord]) -> tuple[list[TimedSlice], list[Unusable]]:

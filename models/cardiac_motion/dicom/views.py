@@ -64,6 +64,8 @@ class ViewFinding:
 
 USUAL_AXIS: Vector = np.array([1.0, -1.0, -1.0]) / np.sqrt(3)
 """From base to apex in a usual patient, LPS: to the left, to the front and to the feet in equal parts."""
+MIN_STACK = 3
+"""Slices of a short-axis stack."""
 AXIS_DEGREES = 45.0
 """How far the axis of a heart may lie from the usual one."""
 AXIAL_DEGREES = (20.0, 70.0)
@@ -77,7 +79,7 @@ CLEAR_DEGREES = 15.0
 """A line so near to that of its view is clear: half of the way to where the next one begins."""
 _SPREAD_DEGREES, _TURN_DEGREES = 15.0, 25.0
 """Of lines about those of their views, and of hearts about their axis (phantoms and patients)."""
-_SAME_LINE_DEGREES = 25.0
+_SAME_LINE_DEGREES = 10.0
 
 _NAMES = (
     (View.SAX, re.compile(r"sax|sa\b|short.?ax|kurz")),
@@ -130,8 +132,13 @@ def heart_axis(planes: Sequence[Plane]) -> Vector:
 
     Of the directions within `AXIS_DEGREES` of the usual one that are the normal of a plane or common to two
     planes, the one that most planes have as their normal or contain; a stack counts as many times as it has
-    slices. Without any, the usual one.
+    slices. Without any, the usual one. A heart that lies otherwise, as on the right, is known by a stack that is
+    named short-axis where none lies as usual.
     """
+    stacks = [plane for plane in planes if plane.n_slices >= MIN_STACK]
+    named = [plane for plane in stacks if view_of_name(plane.description) is View.SAX]
+    if named and not any(angle_degrees(plane.normal, USUAL_AXIS) <= AXIS_DEGREES for plane in stacks):
+        return _to_apex(max(named, key=lambda plane: plane.n_slices).normal)
     candidates = [plane.normal for plane in planes]
     for one, other in combinations(planes, 2):
         common = np.cross(one.normal, other.normal)
@@ -141,7 +148,11 @@ def heart_axis(planes: Sequence[Plane]) -> Vector:
     if not near:
         return USUAL_AXIS
     best = max(near, key=lambda each: (_support(each, planes), -angle_degrees(each, USUAL_AXIS)))
-    return best if best @ USUAL_AXIS > 0 else -best
+    return _to_apex(best)
+
+
+def _to_apex(axis: Vector) -> Vector:
+    return axis if axis @ USUAL_AXIS > 0 else -axis
 
 
 def _support(axis: Vector, planes: Sequence[Plane]) -> int:
