@@ -9,7 +9,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +176,20 @@ def snapshot(bed: Bed, widget: Any) -> dict[str, Any]:
     return found
 
 
+def listen(widget: Any) -> list[str]:
+    """Every message that the panel shows from now on, also those that another one replaces."""
+    said: list[str] = []
+    say = widget.panel.say
+
+    def heard(text: str, section: Any, *, is_error: bool = False) -> None:
+        if text:
+            said.append(text)
+        say(text, section, is_error=is_error)
+
+    widget.panel.say = heard
+    return said
+
+
 @dataclass
 class Reader:
     """Someone at the panel, connected to the server, with frame 1 of a cine drawn."""
@@ -185,28 +199,18 @@ class Reader:
     server: Server
     widget: Any
     folder: Path
-    said: list[str] = field(default_factory=list)
+    said: list[str]
 
     @classmethod
     def begin(cls, bed: Bed, fake: Fake, folder: Path, token: str = "") -> Reader:
         """Open the panel, connect, load and draw."""
         server = Server(folder, token)
         fake.replies = server
-        reader = cls(bed, fake, server, open_panel(bed), folder)
-        reader._listen()
+        widget = open_panel(bed)
+        reader = cls(bed, fake, server, widget, folder, listen(widget))
         reader.connect(token)
         reader.open()
         return reader
-
-    def _listen(self) -> None:
-        panel, say = self.widget.panel, self.widget.panel.say
-
-        def heard(text: str, section: Any, *, is_error: bool = False) -> None:
-            if text:
-                self.said.append(text)
-            say(text, section, is_error=is_error)
-
-        panel.say = heard
 
     def connect(self, token: str = "") -> None:
         """Connect by the panel; and then again, with less patience than a reader has."""

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.slicer.bed.session import Bed
 from tests.slicer.client.fake_server import INFO, Fake, Reply, Request, as_json, refusal
-from tests.slicer.panel_bed import SHAPE, connect, disc_labels, draw, load, message, open_panel, settle, write_cine
+from tests.slicer.panel_bed import SHAPE, connect, draw, load, message, open_panel, settle, write_cine
 
 OURS: dict[str, Any] = {
     "api": 1,
@@ -99,31 +96,6 @@ def test_a_refused_propagation_is_one_message(
     assert layout.indexOf(widget.panel.ui.statusFrame) == below
 
 
-def test_labels_of_another_size_are_not_written(bed: Bed, widget: Any, fake: Fake, tmp_path: Path) -> None:
-    nifti: Any = __import__("CardiacMotionLib.nifti", fromlist=["write_nifti"])
-    nifti.write_nifti(tmp_path / "small.nii.gz", np.ones((8, 3, 4, 5), np.uint8), np.eye(4))
-    content = (tmp_path / "small.nii.gz").read_bytes()
-    boundary = "of-the-answer"
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="params"\r\n\r\n{{}}\r\n--{boundary}\r\n'
-    file = 'Content-Disposition: form-data; name="image"; filename="labels.nii.gz"\r\n\r\n'
-    body = head.encode() + file.encode() + content + f"\r\n--{boundary}--\r\n".encode()
-
-    def answer(request: Request) -> Reply:
-        if request.path.endswith("/result"):
-            return Reply(body, 200, f"multipart/form-data; boundary={boundary}")
-        if request.path.startswith("/jobs/infer"):
-            return as_json({"job": "j"}, 202)
-        if request.path.startswith("/jobs/"):
-            return as_json({"job": "j", "state": "done", "progress": 1.0, "message": "", "error": None})
-        return Script()(request)
-
-    fake.replies = answer
-    widget.panel.section("Propagate").ui.propagateButton.click()
-    wait(bed, widget)
-    assert "labels (8, 3, 40, 36)" in message(widget)
-    assert is_as_it_was(widget)
-
-
 def test_without_the_motion_task_there_is_no_section_for_it(bed: Bed, fake: Fake, tmp_path: Path) -> None:
     ours = {**OURS, "tasks": ["something-new"], "models": []}
     fake.replies = Script(info=as_json({**OFFER, "cardiac_motion": ours}))
@@ -142,42 +114,6 @@ def test_every_case_has_labels(bed: Bed, widget: Any, fake: Fake) -> None:
     widget.panel.section("Case").ui.nextButton.click()
     wait(bed, widget)
     assert message(widget) == "Every case on the server has labels."
-
-
-def test_the_server_is_killed_in_the_middle_of_a_propagation(bed: Bed, tmp_path: Path) -> None:
-    server = pytest.importorskip("CardiacMotionLib.local_server")
-    python = pytest.importorskip("monailabel_app.local_server", reason="the server's part is not installed")
-    running = server.LocalServer(
-        [python.sys.executable, "-m", "cardiac_motion.cli"],
-        tmp_path / "studies",
-        environment=os.environ,
-        log=tmp_path / "log",
-        token=None,
-        options=["--threads", "1"],
-    )
-    running.start()
-    try:
-        bed.pump(lambda: running.poll().state is not server.ServerState.STARTING, seconds=60, what="the server")
-        widget = open_panel(bed)
-        connect(bed, widget, running.address)
-        load(bed, widget, write_cine(tmp_path / "disc.nii.gz"))
-        draw(bed, widget, 1)
-        session = widget.logic.session
-        said: list[object] = []
-        session.propagation.progress.connect(said.append)
-        widget.panel.section("Propagate").ui.propagateButton.click()
-        bed.pump(lambda: bool(said), seconds=30, what="the job")
-        os.kill(running.pid, signal.SIGKILL)
-        with bed.heartbeat() as heart:
-            bed.pump(lambda: message(widget) != "", seconds=60, what="the message")
-        settle(bed, widget)
-    finally:
-        running.stop_and_wait()
-    assert running.address.removeprefix("http://") in message(widget)
-    assert is_as_it_was(widget)
-    assert heart.gaps
-    np.testing.assert_array_equal(session.workspace.labels(1), disc_labels(1))
-    assert widget.panel.section("Propagate").ui.propagateButton.enabled
 
 
 def test_two_quick_edits_are_one_request_for_the_newest(bed: Bed, widget: Any, fake: Fake) -> None:
