@@ -99,12 +99,12 @@ def check_labels(label_image: LabelImage, cine: Cine, *, allowed: Collection[int
     n_frames, *shape = label_image.labels.shape
     if tuple(shape) != cine.shape[1:]:
         raise InputError(
-            f"{label_image.name}: has size (X, Y, Z) = {tuple(shape[::-1])}, but the cine {cine.name} has "
+            f"{label_image.name}: has size (X, Y, Z) = {tuple(shape[::-1])}, but {_named(cine)} has "
             f"{cine.shape[:0:-1]}"
         )
     if n_frames not in (1, cine.n_frames):
         raise InputError(
-            f"{label_image.name}: has {n_frames} frames; expected one, or {cine.n_frames} as the cine {cine.name}"
+            f"{label_image.name}: has {n_frames} frames; expected one, or {cine.n_frames} as {_named(cine)}"
         )
     _check_place(label_image, cine)
     # Frame by frame: bincount makes eight bytes of every voxel.
@@ -128,9 +128,14 @@ def _check_place(label_image: LabelImage, cine: Cine) -> None:
     if any(corner_distance(grid, label_image.affine, shape).voxels <= CORNER_TOLERANCE for grid in straightened):
         return
     raise InputError(
-        f"{label_image.name}: does not lie on the voxels of the cine {cine.name}: its corners are up to "
+        f"{label_image.name}: does not lie on the voxels of {_named(cine)}: its corners are up to "
         f"{distance.voxels:.3g} voxels ({distance.mm:.3g} mm) away; expected at most {limit:.2g} voxels"
     )
+
+
+def _named(cine: Cine) -> str:
+    """A cine whose name says nothing is just the cine."""
+    return "the cine" if cine.name in {"", "cine"} else f"the cine {cine.name}"
 
 
 def _described(values: Collection[int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future
@@ -17,6 +18,8 @@ from monailabel_app.lib.datastore.images import ImageFile
 from monailabel_app.lib.datastore.records import ImageRecords
 from monailabel_app.lib.datastore.refusals import refusing
 from monailabel_app.lib.errors import Conflict, NotFound, Unprocessable
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +112,15 @@ class CaseReader:
         except BaseException as error:
             with self._lock:
                 del self._reading[key]
-                if isinstance(error, Unprocessable):
+                is_news = isinstance(error, Unprocessable) and self._unreadable.get(image.path) != signature
+                if is_news:
                     self._unreadable[image.path] = signature
+            if is_news:
+                # No name, which may be a patient's; by its size whoever keeps the folder finds the file.
+                _log.warning(
+                    "an image of the studies folder, of %d bytes, is no cine that can be read; it is not offered",
+                    signature.size,
+                )
             reading.set_exception(error)
             if not isinstance(error, Exception):
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -85,12 +86,16 @@ def test_labels_that_belong(make_cine: MakeCine, n_frames: int, value: int) -> N
 
 
 def test_another_size(make_cine: MakeCine) -> None:
-    with pytest.raises(InputError, match=r"label\.nii: has size \(X, Y, Z\) = \(7, 6, 3\), .* has \(5, 6, 3\)"):
+    with pytest.raises(
+        InputError, match=r"label\.nii: has size \(X, Y, Z\) = \(7, 6, 3\), .* but the cine has \(5, 6, 3\)"
+    ):
         check_labels(labels_for(make_cine((4, 3, 6, 7))), make_cine((4, 3, 6, 5)))
+    with pytest.raises(InputError, match="but the cine pat-01 has"):
+        check_labels(labels_for(make_cine((4, 3, 6, 7))), replace(make_cine((4, 3, 6, 5)), name="pat-01"))
 
 
 def test_another_number_of_frames(make_cine: MakeCine) -> None:
-    with pytest.raises(InputError, match="has 3 frames; expected one, or 4"):
+    with pytest.raises(InputError, match="has 3 frames; expected one, or 4 as the cine$"):
         check_labels(labels_for(make_cine(), n_frames=3), make_cine())
 
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +240,27 @@ def test_files_that_are_dropped_in(
             store.case("outside")
         store.refresh()
     assert not any(name in caplog.text for name in ("Jane", "Doe", "outside", "one", "pipe"))
+
+
+def test_an_image_that_cannot_be_read_is_told_once(
+    studies: Path, files: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (studies / "Jane-Doe.nii.gz").write_bytes(b"no cine")
+    shutil.copyfile(files / "a.nii.gz", studies / "a.nii.gz")
+    with LocalDatastore(studies) as store, caplog.at_level(logging.INFO):
+        for case in ("Jane-Doe", "a", "Jane-Doe"):
+            with suppress(RequestError):
+                store.case(case)
+        told = [record.message for record in caplog.records if "no cine that can be read" in record.message]
+        assert len(told) == 1
+        assert "of 7 bytes" in told[0]
+        # Another content is other news.
+        (studies / "Jane-Doe.nii.gz").write_bytes(b"no cine either")
+        with pytest.raises(RequestError):
+            store.case("Jane-Doe")
+    assert "of 14 bytes" in caplog.text
+    assert "Jane" not in caplog.text
+    assert str(studies) not in caplog.text
 
 
 def test_files_that_come_and_go(store: LocalDatastore, studies: Path, files: Path) -> None:
