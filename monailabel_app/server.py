@@ -25,7 +25,7 @@ from monailabel_app.lib.app import CardiacMotionApp, app_folder
 from monailabel_app.lib.errors import RequestError, TooLarge, Unprocessable, as_request_error, full_disk
 from monailabel_app.lib.jobs import Device, Jobs
 from monailabel_app.lib.settings import ServerSettings
-from monailabel_app.lib.web import cases, datastore, infer
+from monailabel_app.lib.web import cases, datastore, dicom, infer
 from monailabel_app.lib.web.access import PageAccess, TokenCheck
 from monailabel_app.lib.web.guard import Guard
 from monailabel_app.lib.web.refusals import error_response
@@ -68,7 +68,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
         },
     )
     app.state.server = state
-    for module in (cases, infer, datastore):
+    for module in (cases, infer, datastore, dicom):
         app.include_router(module.router)
     app.add_exception_handler(RequestError, _on_error)
     app.add_exception_handler(InputError, _on_error)
@@ -100,7 +100,7 @@ def _make_state(settings: ServerSettings) -> ServerState:
         keep_seconds=limits.result_seconds,
         threads=settings.threads,
     )
-    return ServerState(settings, hosted, jobs, Device())
+    return ServerState(settings, hosted, jobs, Device(), Device())
 
 
 @asynccontextmanager

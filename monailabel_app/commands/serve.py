@@ -67,6 +67,10 @@ def serve(
     max_voxels: Annotated[int, typer.Option(min=1, help="Largest image, over all frames.")] = Limits.voxels,
     max_frames: Annotated[int, typer.Option(min=2, help="Longest image.")] = Limits.frames,
     max_jobs: Annotated[int, typer.Option(min=1, help="Jobs that wait or run at a time.")] = Limits.jobs,
+    max_dicom_mb: Annotated[
+        int, typer.Option(min=1, help="DICOM files of one import, unpacked.")
+    ] = Limits.dicom_bytes // 2**20,
+    max_dicom_files: Annotated[int, typer.Option(min=1, help="DICOM files of one import.")] = Limits.dicom_files,
     ready_file: Annotated[
         Path | None, typer.Option(help="Gets the address, as JSON, once the server answers.")
     ] = None,
@@ -85,7 +89,14 @@ def serve(
         allowed_origins=tuple(allow_origin or ()),
         allowed_hosts=tuple(allow_host or ()),
         cache_folder=cache_folder,
-        limits=Limits(upload_bytes=max_upload_mb * 2**20, voxels=max_voxels, frames=max_frames, jobs=max_jobs),
+        limits=Limits(
+            upload_bytes=max_upload_mb * 2**20,
+            voxels=max_voxels,
+            frames=max_frames,
+            jobs=max_jobs,
+            dicom_bytes=max_dicom_mb * 2**20,
+            dicom_files=max_dicom_files,
+        ),
         **({} if threads is None else {"threads": threads}),
     )
     if not settings.is_local and settings.token is None and not without_token:

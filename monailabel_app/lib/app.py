@@ -135,9 +135,10 @@ class CardiacMotionApp(MONAILabelApp):
                 "tasks": list(self._infers),
                 "labels": self.labels,
                 "strategies": self.strategy_names,
+                "imports": ["dicom"],
                 "limits": {
                     name: getattr(self.settings.limits, name)
-                    for name in ("upload_bytes", "voxels", "frames", "jobs")
+                    for name in ("upload_bytes", "voxels", "frames", "jobs", "dicom_files", "dicom_bytes")
                 },
             },
         }

@@ -22,6 +22,10 @@ class Limits:
         finished_jobs: whose results are kept.
         result_seconds: that a result is kept for.
         memory_bytes: of motions that are held ready.
+        dicom_files: in the zip of an import.
+        dicom_bytes: of these files unpacked.
+        import_seconds: that one import may take.
+        import_memory_bytes: of the process of an import.
     """
 
     upload_bytes: int = 2**30
@@ -32,6 +36,10 @@ class Limits:
     finished_jobs: int = 32
     result_seconds: float = 600.0
     memory_bytes: int = 3 * 2**30
+    dicom_files: int = 20_000
+    dicom_bytes: int = 4 * 2**30
+    import_seconds: float = 600.0
+    import_memory_bytes: int = 6 * 2**30
 
 
 @dataclass(frozen=True)

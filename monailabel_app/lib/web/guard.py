@@ -17,7 +17,10 @@ from monailabel_app.lib.web.access import check_host_and_origin
 from monailabel_app.lib.web.body import Body
 from monailabel_app.lib.web.refusals import error_response
 
-_UPLOADS = {"PUT": ("/datastore/",), "POST": ("/infer/", "/jobs/infer/")}
+_UPLOADS = {
+    "PUT": ("/datastore/",),
+    "POST": ("/infer/", "/jobs/infer/", "/datastore/dicom", "/jobs/datastore/dicom"),
+}
 """Routes that take files, which go to disk as they come; what others are sent is held in memory."""
 
 _logger = logging.getLogger(__name__)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -13,27 +12,20 @@ from fastapi import APIRouter, Depends, File, Form, Query, Request, UploadFile
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from monailabel_app.lib.errors import Conflict, RequestError, Stopping, Unprocessable
+from monailabel_app.lib.errors import Unprocessable
 from monailabel_app.lib.infers.base import CineTask, Outcome, RunContext, TaskParams
-from monailabel_app.lib.jobs import Job, State
+from monailabel_app.lib.jobs import Job
 from monailabel_app.lib.uploads import keep_upload, read_uploaded_labels
 from monailabel_app.lib.web.answers import outcome_response
 from monailabel_app.lib.web.state import ServerState, json_object, server_state
+from monailabel_app.lib.web.waiting import DISCONNECT_SECONDS, finished, outcome_of
 
 router = APIRouter(tags=["Infer"])
 
-_DISCONNECT_SECONDS = 0.5
 Server = Annotated[ServerState, Depends(server_state)]
 ImageId = Annotated[str, Query(description="id of an image on the server")]
 Params = Annotated[str, Form(description="a JSON object; what it may hold, /info/ and the documentation say")]
 Label = Annotated[UploadFile | None, File(description="labels of one frame (3D) or of several (4D)")]
-
-
-class ClientGone(RequestError):
-    """Nobody waits for the answer any more."""
-
-    status = 499
-    default_code = "client_gone"
 
 
 def _start(server: ServerState, model: str, image: str, params: str, label: UploadFile | None) -> Job:
@@ -77,42 +69,6 @@ def _work(
     return task.run(context, params)
 
 
-async def _finished(request: Request, job: Job) -> None:
-    """Wait until a job has finished.
-
-    Raises:
-        ClientGone: the client has left.
-    """
-    loop = asyncio.get_running_loop()
-    finished = asyncio.Event()
-
-    def wake() -> None:
-        # The loop may be closed by the time that a job ends which nobody waits for.
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(finished.set)
-
-    job.when_finished(wake)
-    while not finished.is_set():
-        try:
-            await asyncio.wait_for(finished.wait(), _DISCONNECT_SECONDS)
-        except TimeoutError:
-            if await request.is_disconnected():
-                raise ClientGone("the client has left") from None
-
-
-def _outcome(job: Job, server: ServerState) -> Outcome:
-    """What a finished job gave, or the error that it ended with."""
-    if job.error is not None:
-        raise job.error
-    if job.state is State.CANCELLED:
-        if server.jobs.is_stopping:
-            raise Stopping("the server is being stopped")
-        raise Conflict("the job was cancelled", code="cancelled")
-    if not isinstance(job.result, Outcome):
-        raise Conflict(f"expected a job that is done, this one is {job.state}", code="not_done", field="job")
-    return job.result
-
-
 @router.post("/infer/{model}", summary="Run a task and wait for its answer")
 async def infer(
     request: Request,
@@ -130,8 +86,8 @@ async def infer(
     job = await run_in_threadpool(_start, server, model, image, params, label)
     forget: Callable[[], None] = partial(server.jobs.discard, job)
     try:
-        await _finished(request, job)
-        outcome = _outcome(job, server)
+        await finished(request, job)
+        outcome = outcome_of(job, server)
         # From here on the answer forgets the job.
         return await run_in_threadpool(outcome_response, outcome, output, forget)
     except BaseException:
@@ -158,7 +114,7 @@ def job_result(
     server: Server, job: str, output: Annotated[Literal["image", "json", "all"] | None, Query()] = None
 ) -> Response:
     """As the infer's answer; 409 if the job is not done."""
-    return outcome_response(_outcome(server.jobs.get(job), server), output)
+    return outcome_response(outcome_of(server.jobs.get(job), server), output)
 
 
 @router.delete("/jobs/{job}", summary="Cancel a job, or forget its result", tags=["Jobs"])
@@ -169,5 +125,5 @@ def cancel_job(server: Server, job: str) -> JSONResponse:
         server.jobs.discard(found)
     else:
         found.cancel()
-        found.wait(_DISCONNECT_SECONDS)
+        found.wait(DISCONNECT_SECONDS)
     return JSONResponse(found.to_json())

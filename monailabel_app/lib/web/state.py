@@ -25,12 +25,14 @@ class ServerState:
         app: the MONAI Label app.
         jobs: work under way.
         device: that heavy computations share.
+        imports: lets one import at a time have its share of the memory.
     """
 
     settings: ServerSettings
     app: CardiacMotionApp
     jobs: Jobs
     device: Device
+    imports: Device
 
     @property
     def datastore(self) -> LocalDatastore:
