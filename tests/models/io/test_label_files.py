@@ -87,7 +87,7 @@ def test_labels_that_belong(make_cine: MakeCine, n_frames: int, value: int) -> N
 
 def test_another_size(make_cine: MakeCine) -> None:
     with pytest.raises(
-        InputError, match=r"label\.nii: has size \(X, Y, Z\) = \(7, 6, 3\), .* but the cine has \(5, 6, 3\)"
+        InputError, match=r"label\.nii: has size \(X, Y, Z\) = \(7, 6, 3\), but the cine has \(5, 6, 3\)"
     ):
         check_labels(labels_for(make_cine((4, 3, 6, 7))), make_cine((4, 3, 6, 5)))
     with pytest.raises(InputError, match="but the cine pat-01 has"):
@@ -95,7 +95,7 @@ def test_another_size(make_cine: MakeCine) -> None:
 
 
 def test_another_number_of_frames(make_cine: MakeCine) -> None:
-    with pytest.raises(InputError, match="has 3 frames; expected one, or 4 as the cine$"):
+    with pytest.raises(InputError, match=r"has 3 frames; expected one, or 4 as the cine$"):
         check_labels(labels_for(make_cine(), n_frames=3), make_cine())
 
 
