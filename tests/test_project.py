@@ -14,10 +14,10 @@ FLOORS = (
     {"labels", "errors", "atomic", "progress"},
     {"cine", "fields", "losses", "metrics", "motion", "io", "dicom"},
     {"phantom", "networks", "working_grid", "datasets"},
-    {"propagation", "motion_cache"},
-    {"registration"},
+    {"propagation", "motion_cache", "weights"},
+    {"registration", "training"},
     {"analysis", "evaluation", "pipeline"},
-    {"demo"},
+    {"demo", "train"},
     {"cli"},
 )
 """From the ground up; a file imports from its own floor and from those below."""
