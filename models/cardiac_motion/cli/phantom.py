@@ -11,7 +11,7 @@ from cardiac_motion.cli.console import answer, progress_bar
 from cardiac_motion.cli.outputs import Output, check_outputs
 from cardiac_motion.errors import InputError
 from cardiac_motion.phantom import AppearanceOptions, PhantomOptions, make_study
-from cardiac_motion.phantom.write import DicomKind, write_study
+from cardiac_motion.phantom.write import DicomKind, with_whole_voxels, write_study
 
 
 def phantom(
@@ -28,10 +28,17 @@ def phantom(
     ] = False,
     frames: Annotated[int, typer.Option(help="Frames over one cycle.")] = 25,
     slices: Annotated[int | None, typer.Option(help="Short-axis slices; drawn from the seed by default.")] = None,
+    matrix: Annotated[
+        int | None, typer.Option(help="Pixels along both sides of a slice; drawn by default.")
+    ] = None,
+    pixel_spacing: Annotated[float | None, typer.Option(help="In the plane, mm; drawn by default.")] = None,
     ejection_fraction: Annotated[
         float | None, typer.Option(help="Of the left ventricle, 0.15 to 0.75; drawn by default.")
     ] = None,
     clean: Annotated[bool, typer.Option("--clean", help="No artefacts and no noise.")] = False,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Voxels are whole numbers, as scanners write them: small files.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Write a synthetic beating heart: the cine, the labels of all frames, and on wish the whole truth."""
@@ -41,6 +48,8 @@ def phantom(
     options = PhantomOptions(
         frames=frames,
         slices=slices,
+        matrix=None if matrix is None else (matrix, matrix),
+        pixel_spacing=pixel_spacing,
         ejection_fraction=ejection_fraction,
         long_axis_views=truth or dicom,
         motion_truth=truth,
@@ -49,6 +58,8 @@ def phantom(
     kind = DicomKind.ENHANCED_MR if enhanced else DicomKind.MR
     with progress_bar() as report:
         study = make_study(seed, options, progress=report)
+        if whole:
+            study = with_whole_voxels(study)
         report(1.0, "writing")
         write_study(study, output, truth=truth, dicom=kind if dicom else None)
     # Slices count their pixels times their distance, which is not quite the volume of the heart itself.

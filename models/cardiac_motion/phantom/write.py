@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,16 @@ def true_motion(view: PhantomView) -> Motion:
         version=VERSION,
         image_hash=view.cine.content_hash,
     )
+
+
+def with_whole_voxels(study: PhantomStudy) -> PhantomStudy:
+    """The study with its cines rounded to whole numbers, as scanners write them."""
+
+    def rounded(cine: Cine) -> Cine:
+        return replace(cine, frames=np.rint(cine.frames))
+
+    views = {name: replace(view, cine=rounded(view.cine)) for name, view in study.long_axis.items()}
+    return replace(study, cine=rounded(study.cine), long_axis=views)
 
 
 def dicom_series(study: PhantomStudy) -> list[CineSeries]:

@@ -195,6 +195,13 @@ def test_phantom_writes_a_study_that_reads_back(capsys: pytest.CaptureFixture[st
     sizes = [(labels[t] == Label.LV).sum() for t in (0, result["es_frame"])]
     assert result["ejection_fraction_of_labels"] == pytest.approx(100 * (1 - sizes[1] / sizes[0]), abs=0.01)
     assert read_labels(tmp_path / "study" / "labels.nii.gz").labels.shape == cine.shape
+    small = ("--seed", "5", "--frames", "4", "--slices", "2", "--matrix", "48", "--pixel-spacing", "4")
+    assert run(capsys, "phantom", "-o", tmp_path / "small", *small, "--whole")[0] == 0
+    whole = read_cine(tmp_path / "small" / "cine.nii.gz")
+    assert whole.shape == (4, 2, 48, 48)
+    assert whole.spacing[1:] == pytest.approx((4, 4))
+    assert (whole.frames == np.rint(whole.frames)).all()
+    assert whole.frames.max() > 100
     code, _, err = run(capsys, "phantom", "-o", tmp_path / "x", "--ejection-fraction", "0.99")
     assert code == 2
     assert "0.15 to 0.75" in err
