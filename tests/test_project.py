@@ -17,8 +17,8 @@ FLOORS = (
     {"propagation", "motion_cache", "weights"},
     {"registration", "training"},
     {"analysis", "evaluation", "pipeline"},
-    {"demo", "train"},
-    {"cli"},
+    {"demo"},
+    {"cli", "train"},
 )
 """From the ground up; a file imports from its own floor and from those below."""
 

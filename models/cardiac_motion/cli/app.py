@@ -17,6 +17,7 @@ from cardiac_motion.cli.phantom import phantom
 from cardiac_motion.cli.plugins import add_commands
 from cardiac_motion.cli.propagate import propagate
 from cardiac_motion.cli.split import split_command
+from cardiac_motion.cli.train import train
 from cardiac_motion.errors import Cancelled, CardiacMotionError, InputError
 
 
@@ -28,7 +29,7 @@ def make_app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback(invoke_without_command=True)(_common)
-    for command in (propagate, evaluate, phantom):
+    for command in (propagate, evaluate, phantom, train):
         app.command()(command)
     app.command("import")(import_)
     app.command("split")(split_command)

@@ -86,7 +86,7 @@ def fit(
 
     Args:
         task: what to train.
-        folder: of this run alone; made if it is not there, but not what it lies in.
+        folder: of this run alone; made if it is not there.
         options: how.
         resume: go on with the run in the folder.
         device: None for a GPU where there is one.
@@ -109,7 +109,7 @@ def fit(
             found.check_fits(task.name, task.settings, options)
     found = world.of_first(found)
     with _own_randomness():
-        run = _Run(task, folder, options, _device(device), world, progress)
+        run = _Run(task, folder, options, training_device(device), world, progress)
         run.begin(found, start_from)
         return run.train()
 
@@ -370,7 +370,7 @@ def _prepare(folder: Path, *, resume: bool) -> None:
     if checkpoint.exists(folder) and not resume:
         raise InputError(f"{folder} holds a run already: resume it, or choose another folder")
     try:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {folder} for the run: {error.strerror or error}") from error
 
@@ -395,10 +395,18 @@ def _load(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     network.load_state_dict(state)
 
 
-def _device(device: torch.device | str | None) -> torch.device:
+def training_device(device: torch.device | str | None) -> torch.device:
+    """The device that is asked for; by default a GPU where there is one.
+
+    Raises:
+        InputError: no such device.
+    """
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device)
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"expected a device such as cpu or cuda, got {device}: {error}") from error
 
 
 def _seed(seed: int, step: int, rank: int) -> None:

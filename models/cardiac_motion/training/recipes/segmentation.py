@@ -34,10 +34,11 @@ class PoolRecipe:
     clips: int
     seed: int
     arguments: ClipArguments
+    shard: int = 128
 
     def pool(self, folder: Path | None = None) -> ClipPool:
         """The pool, not made yet."""
-        return ClipPool(folder, seed=self.seed, clips=self.clips, arguments=self.arguments)
+        return ClipPool(folder, seed=self.seed, clips=self.clips, shard=self.shard, arguments=self.arguments)
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,9 @@ class SegmentationTask:
         shares: how often each source is drawn from, by name; evenly by default.
         about: what the sources are, in a few sentences.
 
+    Attributes:
+        started_from: name of the weights that training begins with, empty for none.
+
     Raises:
         InputError: no sample, samples that are too small, or shares of other sources.
     """
@@ -118,6 +122,7 @@ class SegmentationTask:
             seed,
             about,
         )
+        self.started_from = ""
         total = sum(shares.values())
         self.shares = {name: share / total for name, share in shares.items()}
         self._criterion = DiceCELoss(
@@ -159,6 +164,7 @@ class SegmentationTask:
             "samples": {name: source.identity for name, source in self.training.items()},
             "validation": self.validation.identity,
             "seed": self.seed,
+            "started_from": self.started_from,
         }
 
     def network(self) -> nn.Module:

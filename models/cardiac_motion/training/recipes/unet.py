@@ -14,7 +14,7 @@ UNET = SegmentationRecipe(
     config={"classes": 4, "width": 8, "levels": 5, "dropout": 0.1},
     training=PoolRecipe(clips=8192, seed=TRAINING_SEEDS_START, arguments=ClipArguments()),
     validation=PoolRecipe(
-        clips=128, seed=TUNING_SEEDS[0], arguments=ClipArguments(random_contrast=0.0, varied=False)
+        clips=64, shard=64, seed=TUNING_SEEDS[0], arguments=ClipArguments(random_contrast=0.0, varied=False)
     ),
     fit=FitOptions(steps=6000, batch=16, learning_rate=2e-3, warmup=100, validate_every=250, minutes=90),
     fine_tuning=FitOptions(

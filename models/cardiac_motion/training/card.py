@@ -1,0 +1,116 @@
+"""Model cards: what a model was trained on, how, with what result, and what it is not for."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+
+import torch
+
+from cardiac_motion import __version__
+from cardiac_motion.training.fit import FitResult
+from cardiac_motion.training.options import FitOptions
+
+_CARD = """# {model}
+
+{summary}
+
+| | |
+|---|---|
+| network | `{network}`, {parameters} parameters |
+| arguments | {config} |
+| package | cardiac-motion {version} |
+| training | {steps} steps in {minutes:.0f} minutes on {machine}; ended by {reason} |
+| best weights | after step {best_step} |
+
+## Data and recipe
+
+{description}
+
+Options: {options}.
+
+## Results
+
+On the samples that training validates on, with the weights as they are kept (half precision):
+
+{scores}
+
+Other results, on phantoms and on real cines, are in `docs/results.md` as far as they have been measured;
+nothing else is known of how good this model is.
+
+## Intended use
+
+{use}
+
+## Limits
+
+- It has seen pixels of {pixel_mm:g} mm around the heart; other resolutions are resampled to that.
+- Contrasts, views, anatomies and artefacts that its data do not hold are unknown to it. Synthetic hearts have no
+  congenital disease, masses, prostheses or artefacts of pacemakers.
+- It knows nothing of its own errors: entropy tells doubt, not correctness.
+"""
+
+_USE = (
+    "Research: first contours of the structures above on cine cardiac MR, to be looked at and corrected by a "
+    "reader before anything is measured from them. It is no medical device."
+)
+
+
+def model_card(
+    *,
+    model: str,
+    network: str,
+    config: Mapping[str, object],
+    parameters: int,
+    description: str,
+    options: FitOptions,
+    result: FitResult,
+    scores: Mapping[str, float],
+    device: torch.device,
+    started_from: str,
+    pixel_mm: float,
+) -> str:
+    """The card, in Markdown.
+
+    Args:
+        model: its name.
+        network: the network's.
+        config: arguments of the network.
+        parameters: how many the network has.
+        description: of data and recipe.
+        options: of the run.
+        result: of the run.
+        scores: of the weights as they are kept.
+        device: that it was trained on.
+        started_from: name and checksum of the weights that training began with, empty for none.
+        pixel_mm: of what the network sees.
+    """
+    begun = "Trained from nothing." if not started_from else f"Training went on from {started_from}."
+    table = ["| figure | value |", "|---|---|", *(f"| {name} | {value:.3f} |" for name, value in scores.items())]
+    return _CARD.format(
+        model=model,
+        summary=f"Weights of the model `{model}`. {begun}",
+        network=network,
+        parameters=parameters,
+        config=", ".join(f"{name} {value}" for name, value in config.items()),
+        version=__version__,
+        steps=result.steps,
+        minutes=result.seconds / 60,
+        machine=machine(device),
+        reason={"steps": "its steps", "minutes": "its minutes", "patience": "lack of progress"}[result.reason],
+        best_step=result.best_step,
+        description=description,
+        options=", ".join(f"{name} {value}" for name, value in asdict(options).items() if value is not None),
+        scores="\n".join(table),
+        use=_USE,
+        pixel_mm=pixel_mm,
+    )
+
+
+def machine(device: torch.device) -> str:
+    """What kind of machine this is, without its name."""
+    if device.type == "cuda":
+        return f"a GPU ({torch.cuda.get_device_name(device)})"
+    return f"{torch.get_num_threads()} threads of {os.cpu_count()} cores ({platform.machine()} CPU)"

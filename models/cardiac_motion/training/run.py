@@ -1,0 +1,245 @@
+"""From a model's name to its weights with their card: what `cardiac-motion train` does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cardiac_motion.datasets import Case, Split, find_dataset
+from cardiac_motion.errors import InputError
+from cardiac_motion.phantom.clips import PIXEL_MM
+from cardiac_motion.progress import Progress, silent
+from cardiac_motion.registration.base import with_options
+from cardiac_motion.training import checkpoint
+from cardiac_motion.training.card import model_card
+from cardiac_motion.training.checkpoint import Checkpoint
+from cardiac_motion.training.distributed import World
+from cardiac_motion.training.fit import FitResult, fit, training_device
+from cardiac_motion.training.options import FitOptions
+from cardiac_motion.training.recipes.segmentation import SegmentationRecipe, SegmentationTask, synthetic_task
+from cardiac_motion.training.registry import recipe as recipe_of
+from cardiac_motion.training.slices import hold_out, read_slices
+from cardiac_motion.weights import Weights, build_network, load_weights, save_weights, shipped_weights
+
+NOTHING = "nothing"
+"""In the place of weights to start from: train from random ones."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run has left.
+
+    Attributes:
+        model: its name.
+        weights: the file of weights; its card and the file that says what they are lie beside it.
+        checksum: of that file.
+        scores: on the validation samples, of the weights as they are kept.
+        result: of `fit`.
+    """
+
+    model: str
+    weights: Path
+    checksum: str
+    scores: dict[str, float]
+    result: FitResult
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but weights and curves."""
+        result = self.result
+        return {
+            "model": self.model,
+            "weights": str(self.weights),
+            "card": str(self.weights.with_suffix(".md")),
+            "sha256": self.checksum,
+            "scores": self.scores,
+            "best_step": result.best_step,
+            "steps": result.steps,
+            "reason": result.reason,
+            "seconds": round(result.seconds, 1),
+            "loss": result.losses[-1] if result.losses else None,
+        }
+
+
+def train_model(
+    model: str,
+    output: Path,
+    *,
+    data: Path | None = None,
+    part: tuple[Split, int | None] | None = None,
+    start_from: str | Path | None = None,
+    resume: bool = False,
+    changes: Mapping[str, Any] | None = None,
+    clips: int | None = None,
+    pools: Path | None = None,
+    device: torch.device | str | None = None,
+    progress: Progress = silent,
+) -> Trained | None:
+    """Train a model by its recipe on synthetic hearts, or fine-tune it on labelled cases.
+
+    Args:
+        model: its name.
+        output: folder of this run.
+        data: folder of a data set to fine-tune on; None for synthetic hearts.
+        part: of that data set: a split and the fold that is held out, or its part ``train`` where that is None.
+        start_from: name or file of weights, or `NOTHING`; by default the shipped ones for fine-tuning, else
+            nothing.
+        resume: go on with the run in the folder, with its options.
+        changes: to the options of the recipe, or of the run that is resumed.
+        clips: of synthetic hearts; None for as many as the recipe says.
+        pools: folder of the synthetic clips; None for the cache.
+        device: None for a GPU where there is one.
+        progress: called often; may raise `Cancelled`.
+
+    Returns:
+        What there is now; None in all but the first of several processes.
+
+    Raises:
+        InputError: whatever was asked for wrongly, before training starts.
+        CardiacMotionError: training failed.
+        Cancelled: from the progress callback; what was done can be resumed.
+    """
+    recipe = recipe_of(model)
+    if clips is not None:
+        if data is not None:
+            raise InputError("a number of synthetic clips is for training on synthetic hearts, not on a data set")
+        recipe = replace(recipe, training=replace(recipe.training, clips=clips))
+    world = World.current()
+    if world.is_first and not resume and checkpoint.exists(output):
+        raise InputError(f"{output} holds a run already: resume it, or choose another folder")
+    found = world.of_first(Checkpoint.read(output) if world.is_first and resume else None)
+    weights = None if found is not None else _starting_weights(recipe, start_from, is_fine_tuning=data is not None)
+    origin = ""
+    if found is not None:
+        recipe = replace(recipe, config=found.settings.get("config", recipe.config))
+        origin = found.settings.get("started_from", "")
+    elif weights is not None:
+        recipe = replace(recipe, config=dict(weights.config))
+        origin = _origin(weights, start_from)
+    default = found.options if found is not None else recipe.fine_tuning if data is not None else recipe.fit
+    options: FitOptions = with_options(default, changes)
+    world.check_batch(options.batch)
+    if data is not None:
+        task = _task_of_cases(recipe, data, part, options.seed, progress)
+    else:
+        task = _task_of_phantoms(recipe, options.seed, pools, progress)
+    task.started_from = origin
+    result = fit(
+        task,
+        output,
+        options=options,
+        resume=resume,
+        device=device,
+        progress=progress,
+        start_from=weights.state if weights is not None else None,
+    )
+    return _finished(task, output, options, result, training_device(device)) if world.is_first else None
+
+
+def _starting_weights(
+    recipe: SegmentationRecipe, start_from: str | Path | None, *, is_fine_tuning: bool
+) -> Weights | None:
+    """The weights that a run begins with."""
+    if start_from == NOTHING or (start_from is None and not is_fine_tuning):
+        return None
+    if start_from is None and recipe.name not in shipped_weights():
+        raise InputError(
+            f"expected weights of {recipe.name} to fine-tune, none come with this version: give a file, or "
+            f"{NOTHING!r} to start from nothing"
+        )
+    weights = load_weights(start_from if start_from is not None else recipe.name)
+    if weights.network != recipe.network:
+        raise InputError(f"expected weights of the network {recipe.network}, got those of {weights.network}")
+    return weights
+
+
+def _task_of_phantoms(
+    recipe: SegmentationRecipe, seed: int, pools: Path | None, progress: Progress
+) -> SegmentationTask:
+    """The task on synthetic hearts, its clips drawn; one process of each machine draws them."""
+    task = synthetic_task(recipe, seed=seed, folder=pools)
+    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+        for pool in (recipe.validation.pool(pools), recipe.training.pool(pools)):
+            pool.make(progress=progress)
+    World.current().wait()
+    return task
+
+
+def _task_of_cases(
+    recipe: SegmentationRecipe,
+    data: Path,
+    part: tuple[Split, int | None] | None,
+    seed: int,
+    progress: Progress,
+) -> SegmentationTask:
+    """The task on labelled cases."""
+    dataset = find_dataset(data)
+    cases: tuple[Case, ...] = dataset.labelled
+    if part is not None:
+        parts, fold = part
+        chosen = parts.part("train", dataset.cases) if fold is None else parts.fold(fold, dataset.cases)[0]
+        cases = tuple(case for case in chosen if case.has_labels)
+    training, validation = hold_out(cases, seed)
+    arguments = recipe.training.arguments
+
+    def read(some: tuple[Case, ...]) -> Any:
+        return read_slices(
+            some, frames=recipe.frames, size=arguments.size, views=arguments.views, progress=progress
+        )
+
+    slices = read(training)
+    held_out = slices if validation is training else read(validation)
+    patients = len({case.patient for case in training})
+    how = (
+        "the same slices, since there are too few patients to hold one out"
+        if validation is training
+        else f"{len(held_out)} slices of {len({case.patient for case in validation})} other patients"
+    )
+    return SegmentationTask(
+        recipe,
+        training={"cases": slices},
+        validation=held_out,
+        seed=seed,
+        about=f"Trained on {len(slices)} labelled slices of {patients} patients; validated on {how}.",
+    )
+
+
+def _finished(
+    task: SegmentationTask,
+    output: Path,
+    options: FitOptions,
+    result: FitResult,
+    device: torch.device,
+) -> Trained:
+    """Write the weights, read them again, score them as they are, and write their card."""
+    recipe = task.recipe
+    path = output / f"{recipe.name}.pt"
+    about: dict[str, Any] = {"model": recipe.name, "network": recipe.network, "config": recipe.config}
+    save_weights(path, result.state, **about)
+    kept = load_weights(path)
+    network = build_network(kept.network, kept.config)
+    network.load_state_dict(kept.state)
+    scores = task.validate(network.to(device).eval())
+    card = model_card(
+        **about,
+        parameters=sum(p.numel() for p in network.parameters()),
+        description=task.description,
+        options=options,
+        result=result,
+        scores=scores,
+        device=device,
+        started_from=task.started_from,
+        pixel_mm=PIXEL_MM,
+    )
+    checksum = save_weights(path, result.state, **about, card=card)
+    return Trained(recipe.name, path, checksum, scores, result)
+
+
+def _origin(weights: Weights, start_from: str | Path | None) -> str:
+    """What training begins with, for the card."""
+    name = Path(start_from).name if start_from is not None else f"the shipped {weights.model}"
+    return f"{name} (SHA-256 {weights.checksum[:12]}…)"
