@@ -44,6 +44,14 @@ class CardiacMotion(ScriptedLoadableModule):
             "Motion is estimated by the server of CardiacMotion. The extension is built on 3D Slicer's Sequences, "
             "Segmentations, Segment Editor and Plots."
         )
+        # Other modules, Sample Data among them, are there only once Slicer has started.
+        slicer.app.connect("startupCompleted()", self._offer_sample_data)
+
+    def _offer_sample_data(self) -> None:
+        from CardiacMotionLib.sample_data import register  # noqa: PLC0415
+
+        resources = Path(self.parent.path).parent / "Resources"
+        register(resources, lambda: slicer.util.getModuleWidget("CardiacMotion").logic.session)
 
 
 class CardiacMotionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

@@ -253,11 +253,15 @@ class Reader:
         self.bed.pump(lambda: not self.session.tasks.is_busy, seconds=30, what="the end of it")
         settle(self.bed, self.widget)
 
+    def until_asked(self, kind: str, times: int) -> None:
+        """Wait until the server has been asked for this so often."""
+        self.bed.pump(lambda: self.server.count(kind) >= times, what=f"the server to be asked for {kind}")
+
     def ask(self, kind: str) -> None:
         """Press the button, and wait until the server is asked for this."""
         before = self.server.count(kind)
         self.press(*BUTTONS[kind])
-        self.bed.pump(lambda: self.server.count(kind) > before, what=f"the server to be asked for {kind}")
+        self.until_asked(kind, before + 1)
 
     def work(self, what: str) -> str:
         """Do something from beginning to end; what was said, which is one message at most."""

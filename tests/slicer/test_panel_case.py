@@ -287,7 +287,7 @@ def test_the_self_test_for_the_real_application_runs_here_too(bed: Bed, widget: 
         module.CardiacMotionTest().runTest()
     finally:
         bed.slicer.util.selectModule = before
-    assert selected == ["CardiacMotion"] * 2
+    assert selected == ["CardiacMotion"] * 3
 
 
 def test_a_scene_that_was_there_before_the_module_was_opened_is_gone_on_with(bed: Bed, tmp_path: Path) -> None:

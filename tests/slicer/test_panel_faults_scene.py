@@ -105,7 +105,7 @@ def test_another_case_in_the_middle_of_a_job_gets_nothing_of_it(bed: Bed, reader
         held = Held(reader, kind)
         asked = reader.server.count(kind)
         reader.press(*("Propagate", "propagateButton") if what == "propagate" else ("Look", "motionButton"))
-        bed.pump(lambda kind=kind, asked=asked: reader.server.count(kind) > asked, what="the job")
+        reader.until_asked(kind, asked + 1)
         settle(bed, reader.widget)
         before = first.states
         second = load(bed, reader.widget, write_cine(reader.folder / f"other-{what}.nii.gz"))

@@ -17,7 +17,19 @@ from tests.slicer.bed.session import Bed
 MODULE = Path(__file__).parents[2] / "SlicerCardiacMotion"
 SCRIPTS = [path for path in sorted(MODULE.rglob("*.py")) if "Testing" not in path.parts]
 UI_FILES = sorted((MODULE / "Resources" / "UI").glob("*.ui"))
-BUNDLED = {"numpy", "scipy", "SimpleITK", "requests", "urllib3", "vtk", "qt", "ctk", "slicer", "CardiacMotionLib"}
+BUNDLED = {
+    "numpy",
+    "scipy",
+    "SimpleITK",
+    "requests",
+    "urllib3",
+    "vtk",
+    "qt",
+    "ctk",
+    "slicer",
+    "SampleData",
+    "CardiacMotionLib",
+}
 DECLARATIONS = (
     ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign,
 )  # fmt: skip

@@ -47,6 +47,16 @@ class CardiacMotionSelfTest(unittest.TestCase):
             self.assertEqual(again.states.key_frames, (2,))
             np.testing.assert_array_equal(again.labels(2), drawn)
 
+    def test_the_synthetic_case_is_ready_to_be_carried(self) -> None:
+        """It comes with the extension, drawn at end-diastole."""
+        from CardiacMotionLib.sample_data import load  # noqa: PLC0415 - of the module under test
+
+        load(Path(slicer.modules.cardiacmotion.path).parent / "Resources", self.widget.logic.session)
+        workspace = self.widget.logic.session.workspace
+        self.assertEqual(workspace.cine.n_frames, 20)
+        self.assertEqual(workspace.states.key_frames, (0,))
+        self.assertEqual(set(np.unique(workspace.labels(0))), {0, 1, 2, 3})
+
     def test_buttons_say_why_they_can_do_nothing(self) -> None:
         """Without a server or a cine nothing can be fetched."""
         ui = self.widget.panel.section("Case").ui

@@ -68,6 +68,10 @@ def _main_window() -> Any:
     return window
 
 
+class _Signals(qt.QObject):
+    startupCompleted = QtCore.Signal()
+
+
 class Application:
     """``slicer.app``. An attribute that is not here is an AttributeError, not a silent yes."""
 
@@ -87,6 +91,7 @@ class Application:
         self.testing = False
         self.render_pauses = 0
         self.selected_modules: list[str] = []
+        self._signals: Any = _Signals()
 
     def close(self) -> None:
         """Lets go of the scene and of the windows."""
@@ -99,6 +104,13 @@ class Application:
         while QtWidgets.QApplication.overrideCursor() is not None:
             QtWidgets.QApplication.restoreOverrideCursor()
         self._mrml = self._io_manager = None  # type: ignore[assignment]
+
+    def connect(self, signature: str, slot: Any) -> None:
+        self._signals.connect(signature, slot)
+
+    def startup_completed(self) -> None:
+        """All modules have been made: Slicer says so once."""
+        self._signals.startupCompleted()
 
     @property
     def temporaryPath(self) -> str:
