@@ -43,10 +43,7 @@ class OwnTime:
 
     def seconds(self) -> float:
         """Now."""
-        if self._file is None:
-            return time.thread_time() - self._collected
-        waited = int(os.pread(self._file, 80, 0).split()[1]) / 1e9
-        return time.perf_counter() - waited - self._collected
+        return self._running() - self._collected
 
     def close(self) -> None:
         """Count no more."""
@@ -54,12 +51,17 @@ class OwnTime:
         if self._file is not None:
             os.close(self._file)
 
+    def _running(self) -> float:
+        if self._file is None:
+            return time.thread_time()
+        waited = int(os.pread(self._file, 80, 0).split()[1]) / 1e9
+        return time.perf_counter() - waited
+
     def _on_collection(self, phase: str, _info: object) -> None:
-        now = time.thread_time() if self._file is None else time.perf_counter()
         if phase == "start":
-            self._collecting = now
+            self._collecting = self._running()
         else:
-            self._collected += now - self._collecting
+            self._collected += self._running() - self._collecting
 
 
 class Blocks:
@@ -70,6 +72,8 @@ class Blocks:
         """Seconds."""
         self.what = ""
         """What was going on then."""
+        self.longest_wall = 0.0
+        """Seconds of the longest block with what is left out of `longest`."""
         self._clock = OwnTime()
         self._thread = threading.get_ident()
         self._is_inside = False
@@ -85,12 +89,13 @@ class Blocks:
             yield
             return
         self._is_inside = True
-        start = self._clock.seconds()
+        start, wall = self._clock.seconds(), time.perf_counter()
         try:
             yield
         finally:
             self._is_inside = False
             block = self._clock.seconds() - start
+            self.longest_wall = max(self.longest_wall, time.perf_counter() - wall)
             if block > self.longest:
                 self.longest, self.what = block, what
 
