@@ -72,7 +72,8 @@ def read_series(records: Sequence[FrameRecord], *, name: str) -> PlacedSeries:
         got = str(lost[0]) if lost else f"{len(stacks)} of them"
         raise InputError(f"{records[0].path.parent}: expected one stack of slices over the heart cycle, got {got}")
     try:
-        cine, said = assemble(stacks[0], name, PixelReader())
+        with PixelReader() as reader:
+            cine, said = assemble(stacks[0], name, reader)
     except Unusable as error:
         raise InputError(f"{records[0].path.parent}: {left_of(error)}") from error
     places = {

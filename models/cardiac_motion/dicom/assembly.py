@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cardiac_motion.cine import Cine
+from cardiac_motion.dicom.decoding import UnreadablePixels
 from cardiac_motion.dicom.phases import TimedSlice, Unusable, resample_in_phase
-from cardiac_motion.dicom.pixels import PixelReader, UnreadablePixels
+from cardiac_motion.dicom.pixels import PixelReader
 from cardiac_motion.dicom.stacks import Stack
 from cardiac_motion.errors import InputError
 from cardiac_motion.io import RAS_TO_LPS

@@ -102,34 +102,39 @@ def import_dicom(
     findings = tell_views([Plane(s.normal, len(s.slices), s.first.first.description) for s in stacks])
     chosen, older = _choose(list(map(_Found, stacks, findings)), all_stacks=all_stacks)
     left += older
-    lacks = any(each.is_error for each in left)
-    cines: list[ImportedCine] = []
-    reader = PixelReader()
-    total = sum(len(each.stack.slices) for each in chosen)
-    done = 0
-    for each in chosen:
-
-        def report(share: float, text: str, start: int = done, slices: int = len(each.stack.slices)) -> None:
-            progress(_HEADERS + (1 - _HEADERS) * (start + share * slices) / total, text)
-
-        done += len(each.stack.slices)
-        name = _name(each.finding, [cine.name for cine in cines])
-        try:
-            cine, notes = assemble(each.stack, name, reader, progress=report)
-        except Unusable as error:
-            left.append(left_of(error))
-            _stop_at_errors(left, folder, keep_going=keep_going)
-            continue
-        cines.append(
-            ImportedCine(
-                each.finding.view, cine, name,
-                tuple(found.rr_ms / 1000 for found in each.stack.slices), each.stack.series,
-                (*_about_view(each.finding), *notes, *(_about_ends(each.stack) if lacks else ())), each.is_newest,
-            )
-        )  # fmt: skip
+    cines = _read(chosen, left, folder, keep_going=keep_going, progress=progress)
     if not cines:
         raise InputError(_nothing("no cine", folder, left))
     return DicomImport(tuple(cines), tuple(left))
+
+
+def _read(
+    chosen: Sequence[_Found], left: list[Left], folder: Path, *, keep_going: bool, progress: Progress
+) -> list[ImportedCine]:
+    """The cines of these stacks; what turns out to be broken is added to what is left."""
+    lacks = any(each.is_error for each in left)
+    cines: list[ImportedCine] = []
+    total = sum(len(each.stack.slices) for each in chosen)
+    done = 0
+    with PixelReader() as reader:
+        for each in chosen:
+            slices = each.stack.slices
+
+            def report(share: float, text: str, start: int = done, n_slices: int = len(slices)) -> None:
+                progress(_HEADERS + (1 - _HEADERS) * (start + share * n_slices) / total, text)
+
+            done += len(slices)
+            name = _name(each.finding, [cine.name for cine in cines])
+            try:
+                cine, notes = assemble(each.stack, name, reader, progress=report)
+            except Unusable as error:
+                left.append(left_of(error))
+                _stop_at_errors(left, folder, keep_going=keep_going)
+                continue
+            rr = tuple(found.rr_ms / 1000 for found in slices)
+            said = (*_about_view(each.finding), *notes, *(_about_ends(each.stack) if lacks else ()))
+            cines.append(ImportedCine(each.finding.view, cine, name, rr, each.stack.series, said, each.is_newest))
+    return cines
 
 
 def _files(folder: Path) -> list[Path]:
