@@ -1,0 +1,80 @@
+"""Compressed pixels that are damaged: an array or one reason, whatever becomes of the decoder."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import gdcm
+import numpy as np
+import numpy.typing as npt
+import pytest
+from cardiac_motion.dicom.decoding import Decoder, Encoded, UnreadablePixels
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGLosslessSV1, RLELossless
+
+SHAPE = (1, 24, 20)
+
+
+@pytest.fixture(scope="module")
+def pixels() -> npt.NDArray[np.uint16]:
+    return np.random.default_rng(0).integers(0, 4096, SHAPE).astype(np.uint16)
+
+
+@pytest.fixture(scope="module")
+def jpeg(pixels: npt.NDArray[np.uint16]) -> bytes:
+    """The pixels as one frame of lossless JPEG."""
+    image = gdcm.Image()
+    image.SetNumberOfDimensions(2)
+    image.SetDimensions((SHAPE[2], SHAPE[1], 1))
+    image.SetPixelFormat(gdcm.PixelFormat(1, 16, 12, 11, 0))
+    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(gdcm.PhotometricInterpretation.MONOCHROME2))
+    image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.ExplicitVRLittleEndian))
+    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
+    element.SetByteStringValue(pixels.tobytes())
+    image.SetDataElement(element)
+    change = gdcm.ImageChangeTransferSyntax()
+    change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGLosslessProcess14_1))
+    change.SetInput(image)
+    assert change.Change()
+    fragment = change.GetOutput().GetDataElement().GetSequenceOfFragments().GetFragment(0)
+    return bytes(fragment.GetByteValue().GetBuffer().encode("utf-8", "surrogateescape"))
+
+
+@pytest.fixture
+def decoder() -> Iterator[Decoder]:
+    made = Decoder()
+    yield made
+    made.close()
+
+
+def encoded(syntax: str = JPEGLosslessSV1) -> Encoded:
+    return Encoded(syntax, SHAPE, (16, 12, 11), False)
+
+
+def test_damaged_pixels_never_take_the_program_with_them(
+    decoder: Decoder, jpeg: bytes, pixels: npt.NDArray[np.uint16]
+) -> None:
+    np.testing.assert_array_equal(decoder.decode(encoded(), encapsulate([jpeg])), pixels)
+    luck = random.Random(1)
+    damaged = [bytearray(jpeg) for _ in range(40)]
+    for each in damaged[1:]:
+        for _ in range(luck.choice((1, 5, 30))):
+            each[luck.randrange(2, len(each))] = luck.randrange(256)
+    damaged[0][6] = 0xFF  # the number of bits: the library ends its process
+    refused = []
+    for each in damaged:
+        try:
+            assert decoder.decode(encoded(), encapsulate([bytes(each)])).shape == SHAPE
+        except UnreadablePixels as error:
+            refused.append(str(error))
+    assert refused[0].endswith("the decoder broke off")
+    assert any("broke off" not in reason for reason in refused)
+    np.testing.assert_array_equal(decoder.decode(encoded(), encapsulate([jpeg])), pixels)
+
+
+def test_what_no_decoder_is_asked(decoder: Decoder, jpeg: bytes) -> None:
+    with pytest.raises(UnreadablePixels, match=r"transfer syntax is not known: 1\.2\.3"):
+        decoder.decode(encoded("1.2.3"), encapsulate([jpeg]))
+    with pytest.raises(UnreadablePixels, match="expected at most 960 bytes"):
+        decoder.decode(encoded(RLELossless), bytes(100_000))
