@@ -99,9 +99,12 @@ def check_affine(affine: npt.ArrayLike) -> npt.NDArray[np.float64]:
         raise InputError(f"an affine is 4 x 4, got shape {matrix.shape}")
     if not np.isfinite(matrix).all() or not np.allclose(matrix[3], (0, 0, 0, 1)):
         raise InputError(f"an affine is finite and ends in the row (0, 0, 0, 1), got {matrix.tolist()}")
-    lengths = np.linalg.norm(matrix[:3, :3], axis=0)
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(matrix[:3, :3], axis=0)
     if (lengths <= 1e-6).any():
         raise InputError(f"voxel spacing must be positive, got (x, y, z) = {lengths.tolist()} mm")
+    if not np.isfinite(lengths).all():
+        raise InputError(f"voxel spacing must be finite, got (x, y, z) = {lengths.tolist()} mm")
     if abs(np.linalg.det(matrix[:3, :3] / lengths)) < 1e-3:
         raise InputError(f"the affine cannot be inverted: its axes lie in a plane, {matrix[:3, :3].tolist()}")
     return matrix

@@ -104,7 +104,7 @@ def write_cine(path: Path | str, cine: Cine) -> None:
 
 
 def _as_float32(values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-    with np.errstate(over="ignore"):  # becomes infinite, which is reported
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite or (signalling) NaN, which is reported
         return values.astype(np.float32, copy=False)
 
 

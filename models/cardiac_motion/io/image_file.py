@@ -55,6 +55,8 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except InputError as error:
+        if str(error).startswith(f"{path}: "):
+            raise
         raise InputError(f"{path}: {error}") from error
     except EOFError as error:
         raise InputError(f"{path}: ends before its data do: truncated") from error

@@ -78,7 +78,8 @@ def read_labels(path: Path | str, *, max_voxels: int = MAX_VOXELS) -> LabelImage
 def _as_labels(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """Values as uint8, or InputError if one is no whole number from 0 to 255."""
     if values.dtype.kind == "f":
-        whole = np.isfinite(values) & (values == np.rint(values))
+        with np.errstate(invalid="ignore"):  # signalling NaN, which is no whole number either
+            whole = np.isfinite(values) & (values == np.rint(values))
         if not whole.all():
             value = values[~whole].flat[0]
             raise InputError(

@@ -32,6 +32,11 @@ from cardiac_motion.io.image_file import (
 from cardiac_motion.io.timing import Timing
 
 _HEADERS: dict[int, type[nib.Nifti1Header]] = {348: nib.Nifti1Header, 540: nib.Nifti2Header}
+_MARKS = {348: b"n+1", 540: b"n+2"}
+"""Of headers by their size."""
+_LINE_ENDS = {b"\r\n\x1a\n", bytes(4)}
+"""After the mark of the longer header: they show whether the file was transferred as text."""
+_XFORM_CODES = range(6)
 _GZIP_MAGIC = b"\x1f\x8b"
 _MAX_EXTENSION_BYTES = 2**26
 _LARGEST_SIZE = 2**15 - 1
@@ -114,8 +119,10 @@ def _read_header(stream: ByteStream) -> tuple[Any, int]:
     magic = bytes(header["magic"].item())
     if magic.startswith(b"ni"):
         raise InputError("is one half of a .hdr/.img pair; expected header and voxels in one .nii file")
-    if not magic.startswith(b"n+"):
-        raise InputError(f"is not a NIfTI file: its header has the mark {magic!r}")
+    if magic != _MARKS[size]:
+        raise InputError(f"is not a NIfTI file: its header has the mark {magic!r}; expected {_MARKS[size]!r}")
+    if size == 540 and bytes(header["eol_check"]) not in _LINE_ENDS:
+        raise InputError("is damaged: the line ends in its mark were changed, as by a transfer as text")
     return header, size
 
 
@@ -143,11 +150,13 @@ def _dtype(header: Any) -> np.dtype[Any]:
 
 
 def _voxel_offset(header: Any, position: int) -> int:
-    """Where the voxels begin; after header and extension mark at the earliest."""
-    offset = float(header["vox_offset"])
-    if not 0 <= offset <= _MAX_EXTENSION_BYTES:
-        raise InputError(f"its header puts the first voxel at byte {offset:g}")
-    return max(int(offset), position + 4)
+    """Where the voxels begin: after header and extension mark at the earliest, which 0 stands for."""
+    offset, earliest = float(header["vox_offset"]), position + 4
+    if offset == 0:
+        return earliest
+    if not earliest <= offset <= _MAX_EXTENSION_BYTES or offset != int(offset):
+        raise InputError(f"its header puts the first voxel at byte {offset:g}; expected {earliest} or a later one")
+    return int(offset)
 
 
 def _skip(stream: ByteStream, count: int) -> None:
@@ -166,7 +175,8 @@ def _scaled(values: npt.NDArray[Any], header: Any) -> npt.NDArray[Any]:
     if not np.isfinite(intercept):
         raise InputError(f"its header scales values by {slope:g} and shifts them by {intercept:g}")
     scaled = np.empty(values.shape, dtype=np.float32)
-    with np.errstate(over="ignore"):  # becomes infinite, which is reported where the values are checked
+    # What becomes infinite, or was no number, is reported where the values are checked.
+    with np.errstate(over="ignore", invalid="ignore"):
         for frame, target in zip(values, scaled, strict=True):
             target[...] = frame.astype(np.float64) * slope + intercept
     return scaled
@@ -177,6 +187,11 @@ def _affine(header: Any, sizes: Sequence[int]) -> tuple[Affine, list[str]]:
     shape = sizes[2::-1]
     if float(header["pixdim"][0]) not in {-1.0, 1.0}:
         header["pixdim"][0] = 1  # as the standard and ITK have it
+    for form in ("sform", "qform"):
+        code = int(header[f"{form}_code"])
+        if code not in _XFORM_CODES:
+            # Readers differ on what such a form is worth: some use it, some do not.
+            raise InputError(f"its {form} is of the unknown kind {code}; expected {form}_code 0 to 5")
     notes: list[str] = []
     qform = _qform(header)
     if int(header["sform_code"]) > 0:

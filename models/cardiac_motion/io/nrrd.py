@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import re
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import unquote
 
 import nrrd
@@ -19,9 +17,9 @@ from cardiac_motion.cine import check_affine
 from cardiac_motion.errors import InputError
 from cardiac_motion.io.geometry import RAS_TO_LPS, Affine, describe_skew
 from cardiac_motion.io.image_file import MAX_VOXELS, ImageFile, check_voxel_count, read_voxels, reading
+from cardiac_motion.io.nrrd_header import NrrdHeader, read_nrrd_header
 from cardiac_motion.io.timing import Timing, unit_from_name
 
-_MAX_HEADER_BYTES = 2**22
 _COMPRESSION_LEVEL = 1
 
 _TYPES = {
@@ -56,34 +54,6 @@ _SPACES = _TO_RAS | {"".join(word[0] for word in name.split("-")): flips for nam
 _SPATIAL_KINDS = ("domain", "space")
 _FRAME_KINDS = ("list", "time", "???", "none", *_SPATIAL_KINDS)
 
-_WHOLE_SIZES = re.compile(r"\s*sizes\s*:\s*[-+]?[0-9]+(\s+[-+]?[0-9]+)*", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class _Header:
-    """The fields of a NRRD header, parsed, and its free key/value pairs, as they stand."""
-
-    fields: dict[str, Any]
-    pairs: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def sizes(self) -> list[int]:
-        return [int(size) for size in self.fields["sizes"]]
-
-    def per_axis(self, name: str) -> list[Any] | None:
-        """A field with one entry per axis, or None."""
-        entries = self.fields.get(name)
-        if entries is None:
-            return None
-        if len(entries) != len(self.sizes):
-            raise InputError(f"its header has {len(entries)} {name} for {len(self.sizes)} axes")
-        return list(entries)
-
-    def index(self, what: str, axis: int) -> str | None:
-        """Slicer's key "axis N index ..." of the axis of the frames, which it may also call axis 0 or 3."""
-        keys = (f"axis {number} index {what}" for number in (axis, 0, 3))
-        return next((self.pairs[key] for key in keys if key in self.pairs), None)
-
 
 def read_nrrd(path: Path, *, max_voxels: int = MAX_VOXELS) -> ImageFile:
     """Read a 3D NRRD, or a 4D one whose fourth axis, at any place, runs over frames.
@@ -93,7 +63,7 @@ def read_nrrd(path: Path, *, max_voxels: int = MAX_VOXELS) -> ImageFile:
             file.
     """
     with reading(path), path.open("rb") as file:
-        header = _read_header(file)
+        header = read_nrrd_header(file)
         sizes = header.sizes
         check_voxel_count(sizes, max_voxels)
         frame_axis, affine, notes = _geometry(header)
@@ -125,51 +95,7 @@ def read_nrrd(path: Path, *, max_voxels: int = MAX_VOXELS) -> ImageFile:
         )
 
 
-def _read_header(file: BinaryIO) -> _Header:
-    """Parse the header and leave the file at its first voxel."""
-    if file.read(4) != b"NRRD":
-        raise InputError("is not a NRRD file: it does not begin with NRRD")
-    file.seek(0)
-    lines: list[str] = []
-    pairs: dict[str, str] = {}
-    while line := file.readline(_MAX_HEADER_BYTES):
-        if file.tell() > _MAX_HEADER_BYTES:
-            raise InputError(f"its header is longer than {_MAX_HEADER_BYTES} bytes")
-        text = line.decode("utf-8", errors="replace").rstrip()
-        if not text:
-            break
-        # A key/value pair has ":=" where a field has ": "; Slicer repeats names of fields as keys.
-        pair = re.match(r"([^:]+):=(.*)", text)
-        if pair and lines:
-            pairs[pair[1].strip()] = pair[2].strip()
-        else:
-            lines.append(text)
-    else:
-        raise InputError("ends within its header: truncated, or its voxels are in another file")
-    try:
-        with np.errstate(invalid="ignore"):
-            fields = dict(nrrd.read_header(lines))
-    except (nrrd.NRRDError, ValueError, IndexError, TypeError) as error:
-        raise InputError(f"its header is damaged: {error}") from error
-    missing = [name for name in ("type", "dimension", "sizes", "encoding") if name not in fields]
-    if missing:
-        raise InputError(f"its header lacks {', '.join(missing)}")
-    if "data file" in fields or "datafile" in fields:
-        raise InputError("is a header whose voxels are in another file; expected both in one .nrrd file")
-    _check_sizes_are_whole(lines)
-    header = _Header(fields, pairs)
-    if fields["dimension"] != len(header.sizes):
-        raise InputError(f"its header has {len(header.sizes)} sizes for {fields['dimension']} axes")
-    return header
-
-
-def _check_sizes_are_whole(lines: Sequence[str]) -> None:
-    """Raise InputError for sizes that the parser has cut down to whole numbers."""
-    if not any(_WHOLE_SIZES.fullmatch(line) for line in lines):
-        raise InputError("its header has sizes that are no whole numbers")
-
-
-def _dtype(header: _Header) -> np.dtype[Any]:
+def _dtype(header: NrrdHeader) -> np.dtype[Any]:
     name = str(header.fields["type"])
     if name not in _DTYPES:
         raise InputError(f"holds values of type {name!r}; expected one real number per voxel")
@@ -182,7 +108,7 @@ def _dtype(header: _Header) -> np.dtype[Any]:
     return dtype.newbyteorder("<" if order == "little" else ">")
 
 
-def _is_compressed(header: _Header) -> bool:
+def _is_compressed(header: NrrdHeader) -> bool:
     encoding = str(header.fields["encoding"]).lower()
     if encoding not in {"raw", "gzip", "gz"}:
         raise InputError(f"its voxels are encoded as {encoding!r}; expected raw or gzip")
@@ -192,7 +118,7 @@ def _is_compressed(header: _Header) -> bool:
     return encoding != "raw"
 
 
-def _geometry(header: _Header) -> tuple[int | None, Affine, tuple[str, ...]]:
+def _geometry(header: NrrdHeader) -> tuple[int | None, Affine, tuple[str, ...]]:
     """The axis of the frames (None: one frame), the affine to RAS, and what is unusual."""
     directions = header.fields.get("space directions")
     if directions is None:
@@ -211,7 +137,9 @@ def _geometry(header: _Header) -> tuple[int | None, Affine, tuple[str, ...]]:
     affine = np.eye(4)
     affine[:3, :3] = (directions[has_direction] * flips).T
     origin = header.fields.get("space origin")
-    if origin is not None:
+    if origin is None:
+        notes = (*notes, "its header has no space origin; its first voxel is taken to lie at 0, 0, 0")
+    else:
         if len(origin) != n_world:
             raise InputError(f"its space origin has {len(origin)} coordinates; expected {n_world}")
         affine[:3, 3] = np.array(origin[:3]) * flips
@@ -226,7 +154,7 @@ def _without_time(directions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64
     return np.where(along_time[:, np.newaxis], np.nan, directions[:, :3])
 
 
-def _frame_axis(header: _Header, is_spatial: npt.NDArray[np.bool_]) -> int | None:
+def _frame_axis(header: NrrdHeader, is_spatial: npt.NDArray[np.bool_]) -> int | None:
     """The one axis that is not spatial, checked to run over frames."""
     if is_spatial.sum() != 3 or len(is_spatial) > 4:
         raise InputError(
@@ -243,7 +171,7 @@ def _frame_axis(header: _Header, is_spatial: npt.NDArray[np.bool_]) -> int | Non
     return axis
 
 
-def _flips(header: _Header, n_world: int) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
+def _flips(header: NrrdHeader, n_world: int) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
     """Signs that turn the file's world coordinates into RAS."""
     units = header.fields.get("space units", [])
     if any(unit not in {"", "mm"} for unit in units[:3]):
@@ -259,7 +187,7 @@ def _flips(header: _Header, n_world: int) -> tuple[npt.NDArray[np.float64], tupl
     return np.array(_SPACES[name]), ()
 
 
-def _geometry_from_spacings(header: _Header) -> tuple[int | None, Affine, tuple[str, ...]]:
+def _geometry_from_spacings(header: NrrdHeader) -> tuple[int | None, Affine, tuple[str, ...]]:
     """Geometry of a header that has voxel sizes but no directions."""
     kinds = header.per_axis("kinds")
     n_axes = len(header.sizes)
@@ -275,7 +203,7 @@ def _geometry_from_spacings(header: _Header) -> tuple[int | None, Affine, tuple[
     return frame_axis, check_affine(affine), (note,)
 
 
-def _timing(header: _Header, axis: int) -> Timing | None:
+def _timing(header: NrrdHeader, axis: int) -> Timing | None:
     """Frame times: Slicer's index values, or the spacing along the axis of the frames."""
     units = header.per_axis("units")
     name = (units[axis] if units else "") or header.index("unit", axis) or ""
@@ -305,7 +233,7 @@ def _timing_from_index(texts: Sequence[str], n_frames: int, unit: str | None) ->
     return Timing(values, unit)
 
 
-def _step_along_time(header: _Header, axis: int) -> float:
+def _step_along_time(header: NrrdHeader, axis: int) -> float:
     """Time between frames of a file with a fourth dimension of space."""
     directions = np.asarray(header.fields.get("space directions", np.zeros((0, 0))))
     return float(directions[axis, 3]) if directions.shape == (4, 4) else np.nan

@@ -19,6 +19,7 @@ from cardiac_motion.cine import check_affine
 from cardiac_motion.errors import InputError
 from cardiac_motion.io.geometry import RAS_TO_LPS, Affine
 from cardiac_motion.io.image_file import check_voxel_count, read_voxels, reading
+from cardiac_motion.io.nrrd_header import read_nrrd_header
 
 _COMPRESSION_LEVEL = 1
 _VECTOR_KINDS = {"vector", "3-vector", "list"}
@@ -74,12 +75,9 @@ def read_vectors(path: Path) -> VectorImage:
 
 def _read_nrrd(path: Path) -> VectorImage:
     with path.open("rb") as file:
-        try:
-            header = nrrd.read_header(file)
-        except (nrrd.NRRDError, ValueError, IndexError, TypeError) as error:
-            raise InputError(f"its header is damaged: {error}") from error
+        parsed = read_nrrd_header(file)
+        header, sizes = parsed.fields, parsed.sizes
         dtype, affine = _nrrd_layout(header)
-        sizes = [int(size) for size in header["sizes"]]
         is_compressed = header["encoding"] in {"gzip", "gz"}
         available = path.stat().st_size - file.tell()
         with gzip.GzipFile(fileobj=file) if is_compressed else nullcontext(file) as stream:
@@ -106,8 +104,6 @@ def _nrrd_layout(header: dict[str, Any]) -> tuple[np.dtype[Any], Affine]:
         raise InputError(f"its header has endian {header.get('endian')!r}; expected little or big")
     if header["encoding"] not in {"raw", "gzip", "gz"}:
         raise InputError(f"its values are encoded as {header['encoding']!r}; expected raw or gzip")
-    if {"data file", "datafile"} & set(header):
-        raise InputError("is a header whose values are in another file; expected both in one .nrrd file")
     directions = np.asarray(header["space directions"], dtype=np.float64)
     origin = np.asarray(header["space origin"], dtype=np.float64)
     if directions.shape != (4, 3) or origin.shape != (3,):

@@ -254,7 +254,7 @@ BAD_NRRD: dict[str, tuple[str, str, str]] = {
     "origin nowhere": ("space origin: (", "space origin: (nan,", "4 coordinates"),
     "a repeated field": ("endian: little", "endian: little\nendian: little", "Duplicate header field"),
     "unbalanced quotes": ('labels: "time" ""', 'labels: "time" "', "header is damaged"),
-    "text without meaning": ("endian: little", "endian: little\nlonely words", "header is damaged"),
+    "text without meaning": ("endian: little", "endian: little\nlonely words", "no field of a NRRD file"),
     "units for another number of axes": ('units: "s" ""', 'units: "s"', "3 units for 4 axes"),
     "times that go back": ("0.031 0.062", "0.062 0.031", "index values must increase"),
     "times that stand still": ("0.031 0.062", "0.031 0.031", "index values must increase"),

@@ -356,8 +356,8 @@ class TestBadFolders:
             (changed_header(b"kinds: vector", b"kinds: domain"), "3D image of vectors"),
             (changed_header(b"sizes: 3 22", b"sizes: 2 33"), "3D image of vectors"),
             (changed_header(b"sizes: 3 22 26 5", b"sizes: 3 22 26 x"), "header is damaged"),
-            (changed_header(b"space origin", b"measurement"), "lacks space origin"),
-            (changed_header(b"NRRD0004", b"NRRX0004"), "header is damaged"),
+            (changed_header(b"space origin", b"# origin"), "lacks space origin"),
+            (changed_header(b"NRRD0004", b"NRRX0004"), "is not a NRRD file"),
             (cut_short, r"from_reference_000\.nrrd: "),
         ],
     )

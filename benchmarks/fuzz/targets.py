@@ -1,0 +1,11 @@
+"""Everything that is fuzzed, by name."""
+
+from __future__ import annotations
+
+from benchmarks.fuzz.nifti import NiftiTarget
+from benchmarks.fuzz.nrrd import NrrdTarget
+from benchmarks.fuzz.target import Target
+
+_ALL: tuple[Target, ...] = (NiftiTarget(), NrrdTarget())
+
+TARGETS: dict[str, Target] = {target.name: target for target in _ALL}
