@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -103,6 +104,9 @@ class Checkpoint:
             InputError: there is none, or it is damaged or of another version.
         """
         path = folder / NAME
+        if path.is_file() and not zipfile.is_zipfile(path):
+            # torch would take it for a file of its older format, which nothing here writes.
+            raise InputError(f"the checkpoint {path} cannot be read: it is not whole")
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
         except FileNotFoundError as error:

@@ -183,8 +183,8 @@ class ClipPool:
         number, place = divmod(index, self.shard)
         if number not in self._open:
             self._open[number] = self._load(number)
-        clip = self._open[number][place]
-        return clip["images"], clip["labels"], int(clip["view"])
+        records = self._open[number]
+        return records["images"][place], records["labels"][place], int(records["view"][place])
 
     def _path(self, number: int) -> Path:
         return self.folder / f"clips_{number:05d}.npy"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from cardiac_motion.errors import InputError
+from cardiac_motion.training.recipes.deunet import DEUNET, DEUNET_VARIANTS
 from cardiac_motion.training.recipes.segmentation import SegmentationRecipe
 from cardiac_motion.training.recipes.unet import UNET
 
-_RECIPES: dict[str, SegmentationRecipe] = {each.name: each for each in (UNET,)}
+_RECIPES: dict[str, SegmentationRecipe] = {each.name: each for each in (UNET, DEUNET, *DEUNET_VARIANTS)}
 
 
 def recipe_names() -> tuple[str, ...]:

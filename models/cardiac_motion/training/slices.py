@@ -133,7 +133,7 @@ def _resampled(
     # What is finer than the new pixels would come out as noise.
     sigma = [0.5 * np.sqrt(max(0.0, m**2 - 1)) for m in matrix]
     smooth = ndimage.gaussian_filter(image.astype(np.float32), sigma, mode="nearest")
-    return ndimage.affine_transform(smooth, matrix, offset, (size, size), order=1, mode="nearest")
+    return ndimage.affine_transform(smooth, np.diag(matrix), offset, (size, size), order=1, mode="nearest")
 
 
 def _resampled_labels(
@@ -141,7 +141,7 @@ def _resampled_labels(
 ) -> npt.NDArray[np.uint8]:
     """Labels (Y, X) likewise; beyond the image background."""
     matrix, offset = _placed(region, spacing, size)
-    return ndimage.affine_transform(labels, matrix, offset, (size, size), order=0, mode="constant", cval=0)
+    return ndimage.affine_transform(labels, np.diag(matrix), offset, (size, size), order=0, mode="constant")
 
 
 def _placed(

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import pickle
+import zipfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -127,6 +128,9 @@ def load_weights(name_or_path: Path | str) -> Weights:
         raise InputError(
             f"the weights {path} are damaged: expected the SHA-256 {about['sha256'][:12]}…, got {checksum[:12]}…"
         )
+    if not zipfile.is_zipfile(io.BytesIO(content)):
+        # torch would take it for a file of its older format, which nothing here writes.
+        raise InputError(f"expected weights in {path}, got a file of something else")
     try:
         held = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:

@@ -1,0 +1,45 @@
+"""`deunet` on clips of three frames, and the variants of the paper's ablation, all trained alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from cardiac_motion.phantom.seeds import TRAINING_SEEDS_START, TUNING_SEEDS
+from cardiac_motion.training.options import FitOptions
+from cardiac_motion.training.pool import ClipArguments
+from cardiac_motion.training.recipes.segmentation import PoolRecipe, SegmentationRecipe
+
+# One frame of 25 before and after the middle one.
+_CLIP = ClipArguments(frames=3, step=1 / 25)
+
+DEUNET = SegmentationRecipe(
+    name="deunet",
+    network="deunet",
+    config={"classes": 4, "radius": 1, "kernel": 3, "width": 8, "levels": 5, "fusion": "tdam", "attention": True},
+    training=PoolRecipe(clips=8192, seed=TRAINING_SEEDS_START + 100_000, arguments=_CLIP),
+    validation=PoolRecipe(
+        clips=128, seed=TUNING_SEEDS[0], arguments=replace(_CLIP, random_contrast=0.0, varied=False)
+    ),
+    fit=FitOptions(steps=6000, batch=16, learning_rate=2e-3, warmup=100, validate_every=250, minutes=90),
+    fine_tuning=FitOptions(
+        steps=2000, batch=16, learning_rate=5e-4, warmup=50, validate_every=100, patience=5, minutes=5
+    ),
+    # It gives logits at one level.
+    supervision=(1.0,),
+    frames=3,
+)
+
+_CHANGES: Mapping[str, Mapping[str, Any]] = {
+    # Without TDAM: the middle frame alone.
+    "deunet_t": {"fusion": "none"},
+    # Without DGPA: plain convolutions, no attention.
+    "deunet_d": {"attention": False},
+    "deunet_flow": {"fusion": "flow"},
+    "deunet_early": {"fusion": "early"},
+}
+
+DEUNET_VARIANTS: tuple[SegmentationRecipe, ...] = tuple(
+    replace(DEUNET, name=name, config={**DEUNET.config, **changes}) for name, changes in _CHANGES.items()
+)

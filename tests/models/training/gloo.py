@@ -1,0 +1,49 @@
+"""One of the processes of `test_distributed.py`: trains the tiny task and writes down what it saw."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from cardiac_motion.training.distributed import World, process_group
+from cardiac_motion.training.fit import fit
+from cardiac_motion.training.options import FitOptions
+from cardiac_motion.training.recipes.segmentation import SegmentationTask
+
+sys.path.insert(0, str(Path(__file__).parents[3]))
+from tests.models.training.conftest import Discs, tiny_recipe
+
+
+def shared_run() -> tuple[SegmentationTask, FitOptions]:
+    """What is trained by one and by two processes."""
+    recipe = tiny_recipe(dropout=0.0)
+    task = SegmentationTask(recipe, training={"discs": Discs()}, validation=Discs(4))
+    return task, replace(recipe.fit, steps=12, learning_rate=2e-3, patience=50)
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)
+    task, options = shared_run()
+    messages: list[str] = []
+
+    def progress(_fraction: float, message: str) -> None:
+        messages.append(message)
+
+    with process_group() as device:
+        world = World.current()
+        result = fit(task, folder / "run", options=options, device=device, progress=progress)
+    found = {
+        "size": world.size,
+        "losses": result.losses,
+        "validations": result.validations,
+        "messages": len(messages),
+        "has_state": bool(result.state),
+    }
+    (folder / f"rank_{world.rank}.json").write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,97 @@
+"""Two processes that talk through gloo, as torchrun starts them, against one."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from cardiac_motion.errors import InputError
+from cardiac_motion.training.distributed import World, process_group
+from cardiac_motion.training.fit import fit
+
+from tests.models.training.gloo import shared_run
+
+SCRIPT = Path(__file__).with_name("gloo.py")
+
+
+def _free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        port = server.getsockname()[1]
+    return int(port)
+
+
+def _run(folder: Path, size: int) -> list[dict[str, Any]]:
+    """Train with so many processes; what each of them found."""
+    folder.mkdir(exist_ok=True)
+    port = str(_free_port())
+    processes = []
+    for rank in range(size):
+        world = {
+            "RANK": rank,
+            "LOCAL_RANK": rank,
+            "WORLD_SIZE": size,
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": port,
+        }
+        environment = os.environ | {name: str(value) for name, value in world.items()} | {"OMP_NUM_THREADS": "1"}
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, str(SCRIPT), str(folder)],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        )
+    for process in processes:
+        output, _ = process.communicate(timeout=240)
+        assert process.returncode == 0, output
+    return [json.loads((folder / f"rank_{rank}.json").read_text()) for rank in range(size)]
+
+
+def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
+    task, options = shared_run()
+    one = fit(task, tmp_path / "one", options=options)
+    first, second = _run(tmp_path / "two", 2)
+    assert first["size"] == 2
+    assert len(first["losses"]) == options.steps
+    assert first["losses"] == second["losses"]
+    assert first["losses"] == pytest.approx(one.losses, abs=1e-4)
+    for (step, scores), (other_step, others) in zip(first["validations"], one.validations, strict=True):
+        assert step == other_step
+        assert scores == pytest.approx(others, abs=1e-2)
+    # The first alone reports, validates and writes.
+    assert (first["messages"], second["messages"]) == (options.steps, 0)
+    assert (first["has_state"], second["has_state"]) == (True, False)
+    assert second["validations"] == []
+    assert sorted(path.name.split(".")[0] for path in (tmp_path / "two" / "run").iterdir()) == [
+        "checkpoint",
+        "events",
+    ]
+
+
+def test_shares_of_a_batch_are_even_and_whole() -> None:
+    batch = (torch.arange(6), torch.arange(12).reshape(6, 2))
+    shares = [World(rank, 3).share(batch) for rank in range(3)]
+    assert [share[0].tolist() for share in shares] == [[0, 3], [1, 4], [2, 5]]
+    assert shares[1][1].tolist() == [[2, 3], [8, 9]]
+    with pytest.raises(InputError, match="a batch that 4 processes can share evenly, got 6"):
+        World(0, 4).check_batch(6)
+
+
+def test_a_single_process_needs_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with process_group() as device:
+        assert device is None
+        world = World.current()
+    assert world == World()
+    assert world.of_first([1]) == [1]
+    assert world.mean(torch.tensor(2.0)) == 2
