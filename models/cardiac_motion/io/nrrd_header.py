@@ -18,7 +18,8 @@ _FIELDS = frozenset({
     "axis maxs", "axis mins", "axismaxs", "axismins", "block size", "blocksize", "byte skip", "byteskip",
     "centerings", "centers", "content", "data file", "datafile", "dimension", "encoding", "endian", "kinds",
     "labels", "line skip", "lineskip", "max", "measurement frame", "min", "number", "old max", "old min",
-    "oldmax", "oldmin", "sample units", "sampleunits", "sizes", "space", "space dimension", "space directions", "space origin",
+    "oldmax", "oldmin", "sample units", "sampleunits", "sizes", "space", "space dimension", "space directions",
+    "space origin",
     "space units", "spacings", "thicknesses", "type", "units",
 })  # fmt: skip
 """Of the format's definition, which ignores case in their names."""
