@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from pydicom.dataelem import DataElement, DataElement_from_raw, RawDataElement
 from pydicom.dataset import Dataset
@@ -33,6 +33,9 @@ _PIXELS = frozenset({_PIXEL_DATA, Tag("FloatPixelData"), Tag("DoubleFloatPixelDa
 _UNDEFINED = 0xFFFFFFFF
 _LONG_LENGTH = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
 _MAX_INFLATED = 2**30
+_CHARACTER_SET = (b"\x08\x00\x05\x00", b"\x00\x08\x00\x05")
+_LONGEST_CHARACTER_SET = 2**12
+_ELEMENT_HEAD = 8
 _PREAMBLE = 128
 
 Element = RawDataElement | DataElement
@@ -237,6 +240,27 @@ def _data_set(file: BinaryIO, syntax: str) -> tuple[BinaryIO, int]:
     return file, size
 
 
+class _Guarded:
+    """A stream of elements that ends at a character set beyond all measure.
+
+    pydicom takes the padding off that one value byte by byte, copying the rest each time: hours for 100 MB.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.tell, self.seek = stream.tell, stream.seek
+        self._head = b""
+
+    def read(self, size: int = -1) -> bytes:
+        """As of any stream; elements begin with a read of 8 bytes."""
+        if size > _LONGEST_CHARACTER_SET and self._head[:4] in _CHARACTER_SET:
+            raise DamagedFile("its character set is longer than any", None)
+        content = self._stream.read(size)
+        if size == _ELEMENT_HEAD:
+            self._head = content
+        return content
+
+
 def _elements(
     stream: BinaryIO, size: int, syntax: str, keywords: frozenset[str], found: dict[int, Element]
 ) -> Header:
@@ -244,7 +268,7 @@ def _elements(
     little = syntax != ExplicitVRBigEndian
     values = Elements(found.get, little_endian=little)
     generator: Iterator[Element] = data_element_generator(
-        stream, implicit, little, stop_when=lambda tag, _vr, _n: tag in _PIXELS,
+        cast("BinaryIO", _Guarded(stream)), implicit, little, stop_when=lambda tag, _vr, _n: tag in _PIXELS,
         specific_tags=[Tag(keyword) for keyword in sorted(keywords)],
     )  # fmt: skip
     try:
