@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from cardiac_motion.atomic import atomic_path
 
-from benchmarks.hostile import access, files, forms, ids, params, raw, routes
+from benchmarks.hostile import access, dicom, files, forms, ids, params, raw, routes
 from benchmarks.hostile.request import Hostile
 from benchmarks.hostile.site import hostile_site
 
@@ -26,6 +26,7 @@ GROUPS: dict[str, list[Hostile]] = {
     "routes, methods, names, jobs": routes.REQUESTS,
     "parameters": params.REQUESTS,
     "files": files.REQUESTS,
+    "DICOM archives": dicom.REQUESTS,
     "hosts, origins, tokens": access.REQUESTS,
     "ranges and forms": forms.REQUESTS,
     "bad HTTP": raw.REQUESTS,

@@ -45,7 +45,20 @@ from benchmarks.hostile.wire import (
 from benchmarks.server_process import ServerProcess, start_server, stop
 from benchmarks.small_cines import cine_bytes, small_cine
 
-LIMITS = ("--max-upload-mb", "4", "--max-voxels", "2000000", "--max-frames", "40", "--max-jobs", "4")
+LIMITS = (
+    "--max-upload-mb",
+    "4",
+    "--max-voxels",
+    "2000000",
+    "--max-frames",
+    "40",
+    "--max-jobs",
+    "4",
+    "--max-dicom-mb",
+    "16",
+    "--max-dicom-files",
+    "300",
+)
 _SETTLE_SECONDS = 30.0
 """Files of a request go a moment after its answer; a server that never clears them is found out after this."""
 

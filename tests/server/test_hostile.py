@@ -232,4 +232,6 @@ def test_the_schema_names_the_routes_of_the_contract(site: Site) -> None:
         ("GET", "/datastore/label"),
         ("GET", "/datastore/label/versions"),
         ("POST", "/activelearning/{strategy}"),
+        ("POST", "/datastore/dicom"),
+        ("POST", "/jobs/datastore/dicom"),
     }
