@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import random
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -100,16 +101,16 @@ def fit(
     """
     world = World.current()
     world.check_batch(options.batch)
-    folder = Path(folder)
+    folder, device = Path(folder), training_device(device)
     found = None
     if world.is_first:
-        _prepare(folder, resume=resume)
+        prepare_folder(folder, resume=resume)
         if resume:
             found = Checkpoint.read(folder)
             found.check_fits(task.name, task.settings, options)
     found = world.of_first(found)
     with _own_randomness():
-        run = _Run(task, folder, options, training_device(device), world, progress)
+        run = _Run(task, folder, options, device, world, progress)
         run.begin(found, start_from)
         return run.train()
 
@@ -359,11 +360,11 @@ class _Batches(Dataset[Batch]):
         return self.world.share(self.task.batch(step, self.size))
 
 
-def _prepare(folder: Path, *, resume: bool) -> None:
-    """Make the folder of a run.
+def prepare_folder(folder: Path, *, resume: bool) -> None:
+    """Make the folder of a run, and see that it can be written.
 
     Raises:
-        InputError: it cannot be made, or holds a run already.
+        InputError: it cannot be made or written, or holds a run already.
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"expected a folder for the run, got the file {folder}")
@@ -371,8 +372,10 @@ def _prepare(folder: Path, *, resume: bool) -> None:
         raise InputError(f"{folder} holds a run already: resume it, or choose another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
-        raise InputError(f"cannot make the folder {folder} for the run: {error.strerror or error}") from error
+        raise InputError(f"cannot make or write the folder {folder}: {error.strerror or error}") from error
 
 
 def _load(network: nn.Module, state: Mapping[str, Tensor]) -> None:

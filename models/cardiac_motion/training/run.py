@@ -15,11 +15,10 @@ from cardiac_motion.errors import InputError
 from cardiac_motion.phantom.clips import PIXEL_MM
 from cardiac_motion.progress import Progress, silent
 from cardiac_motion.registration.base import with_options
-from cardiac_motion.training import checkpoint
 from cardiac_motion.training.card import model_card
 from cardiac_motion.training.checkpoint import Checkpoint
 from cardiac_motion.training.distributed import World
-from cardiac_motion.training.fit import FitResult, fit, training_device
+from cardiac_motion.training.fit import FitResult, fit, prepare_folder, training_device
 from cardiac_motion.training.options import FitOptions
 from cardiac_motion.training.recipes.segmentation import SegmentationRecipe, SegmentationTask, synthetic_task
 from cardiac_motion.training.registry import recipe as recipe_of
@@ -108,9 +107,7 @@ def train_model(
         if data is not None:
             raise InputError("a number of synthetic clips is for training on synthetic hearts, not on a data set")
         recipe = replace(recipe, training=replace(recipe.training, clips=clips))
-    world = World.current()
-    if world.is_first and not resume and checkpoint.exists(output):
-        raise InputError(f"{output} holds a run already: resume it, or choose another folder")
+    world, device = World.current(), training_device(device)
     found = world.of_first(Checkpoint.read(output) if world.is_first and resume else None)
     weights = None if found is not None else _starting_weights(recipe, start_from, is_fine_tuning=data is not None)
     origin = ""
@@ -126,6 +123,9 @@ def train_model(
     if data is not None:
         task = _task_of_cases(recipe, data, part, options.seed, progress)
     else:
+        if world.is_first:
+            # Before the hearts are drawn, which may take an hour.
+            prepare_folder(output, resume=resume)
         task = _task_of_phantoms(recipe, options.seed, pools, progress)
     task.started_from = origin
     result = fit(
@@ -137,7 +137,7 @@ def train_model(
         progress=progress,
         start_from=weights.state if weights is not None else None,
     )
-    return _finished(task, output, options, result, training_device(device)) if world.is_first else None
+    return _finished(task, output, options, result, device) if world.is_first else None
 
 
 def _starting_weights(

@@ -240,7 +240,7 @@ def test_a_folder_that_cannot_be_used_is_refused_before_the_first_step(make_task
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="got the file"):
         fit(task, tmp_path / "file", options=options)
-    with pytest.raises(InputError, match="cannot make the folder"):
+    with pytest.raises(InputError, match="cannot make or write the folder"):
         fit(task, tmp_path / "file" / "run", options=options)
     (tmp_path / "odd" / "checkpoint.pt").mkdir(parents=True)
     with pytest.raises(InputError, match="holds a run already"):

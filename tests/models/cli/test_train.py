@@ -1,0 +1,162 @@
+"""`cardiac-motion train` with a tiny recipe: to weights, on to a data set, and on after Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cardiac_motion.cli import main
+from cardiac_motion.io import write_cine, write_labels
+from cardiac_motion.phantom import TEST_SEEDS, AppearanceOptions, PhantomOptions, make_study
+from cardiac_motion.training import registry
+from cardiac_motion.training.recipes.segmentation import SegmentationRecipe, SegmentationTask
+from cardiac_motion.weights import load_weights, save_weights
+from torch import nn
+
+from tests.models.training.conftest import tiny_recipe
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> SegmentationRecipe:
+    """The recipe of `unet` made tiny, its clips drawn."""
+    recipe = tiny_recipe()
+    recipe = replace(
+        recipe, training=replace(recipe.training, shard=2), validation=replace(recipe.validation, shard=2)
+    )
+    monkeypatch.setitem(registry._RECIPES, "unet", recipe)
+    for pool in (recipe.training.pool(), recipe.validation.pool()):
+        pool.make(workers=0)
+    return recipe
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three patients, of whom one frame is labelled."""
+    folder = tmp_path_factory.mktemp("data")
+    for number, seed in enumerate(TEST_SEEDS[:3]):
+        options = PhantomOptions(
+            frames=4,
+            slices=1,
+            matrix=(48, 48),
+            pixel_spacing=4.0,
+            motion_truth=False,
+            appearance=AppearanceOptions.clean(),
+        )
+        study = make_study(seed, options)
+        write_cine(folder / f"p{number}.nii.gz", study.cine)
+        write_labels(folder / f"p{number}_labels.nii.gz", study.labels, study.cine)
+    return folder
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stop:
+        main(["train", *(str(a) for a in arguments)])
+    captured = capsys.readouterr()
+    assert isinstance(stop.value.code, int)
+    return stop.value.code, captured.out, captured.err
+
+
+@pytest.mark.usefixtures("tiny")
+def test_from_nothing_to_weights_and_on_to_a_data_set(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, data: Path
+) -> None:
+    code, out, err = run(capsys, "unet", "-o", tmp_path / "runs" / "first", "--json", "--option", "batch=2")
+    assert (code, err) == (0, "")
+    first = json.loads(out)
+    assert (first["steps"], first["reason"], first["model"]) == (8, "steps", "unet")
+    weights = load_weights(first["weights"])
+    assert weights.checksum == first["sha256"]
+    card = Path(first["card"]).read_text(encoding="utf-8")
+    assert "Trained from nothing" in card
+    assert "4 synthetic clips" in card
+    assert "batch 2" in card
+    assert f"| dice | {first['scores']['dice']:.3f} |" in card
+
+    code, out, err = run(
+        capsys,
+        "unet",
+        "-o",
+        tmp_path / "second",
+        "--data",
+        data,
+        "--from",
+        first["weights"],
+        "--steps",
+        4,
+        "--seed",
+        3,
+    )
+    assert (code, err) == (0, "")
+    assert "unet: 4 steps" in out
+    card = (tmp_path / "second" / "unet.md").read_text(encoding="utf-8")
+    assert f"Training went on from unet.pt (SHA-256 {first['sha256'][:12]}" in card
+    assert "of 2 patients; validated on 4 slices of 1 other patients" in card
+    assert load_weights(tmp_path / "second" / "unet.pt").config == weights.config
+
+
+@pytest.mark.usefixtures("tiny")
+def test_after_ctrl_c_it_goes_on_to_the_same_weights(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = ("--data", data, "--from", "nothing", "--option", "checkpoint_every=2")
+    _, out, _ = run(capsys, "unet", "-o", tmp_path / "whole", *given, "--json")
+    original, made = SegmentationTask.loss, []
+
+    def loss(self: SegmentationTask, network: nn.Module, batch: Any) -> Any:
+        made.append(1)
+        if len(made) == 6:
+            raise KeyboardInterrupt
+        return original(self, network, batch)
+
+    monkeypatch.setattr(SegmentationTask, "loss", loss)
+    code, stopped, err = run(capsys, "unet", "-o", tmp_path / "parts", *given)
+    assert (code, stopped) == (130, "")
+    assert "interrupted" in err
+    assert not (tmp_path / "parts" / "unet.pt").exists()
+    code, resumed, err = run(capsys, "unet", "-o", tmp_path / "parts", "--data", data, "--resume", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(resumed)["sha256"] == json.loads(out)["sha256"]
+
+
+def _of_another_network(folder: Path) -> Path:
+    save_weights(folder / "w.pt", {}, model="deunet", network="deunet", config={})
+    return folder / "w.pt"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("net",), "unknown model 'net'; those that can be trained are unet"),
+        (("unet", "--data", "DATA", "--from", "WEIGHTS"), "weights of the network unet, got those of deunet"),
+        (("unet", "--from", "gone.pt"), "expected gone.json beside the weights"),
+        (("unet", "--resume"), "expected a run to resume"),
+        (("unet", "--steps", "0"), "training option steps: expected a whole number from 1, got 0"),
+        (("unet", "--option", "step=3"), "unknown option step"),
+        (("unet", "--steps", "3", "--option", "steps=4"), "option steps is given twice"),
+        (("unet", "--data", "DATA", "--clips", "4", "--from", "nothing"), "a number of synthetic clips is for"),
+        (("unet", "--fold", "0"), "--fold is of a split: expected --split"),
+        (("unet", "--split", "split.json"), "--split is of a data set: expected --data"),
+        (("unet", "--device", "abacus", "--data", "DATA", "--from", "nothing"), "expected a device such as cpu"),
+        (("unet", "--data", "EMPTY", "--from", "nothing"), "expected"),
+    ],
+)
+@pytest.mark.usefixtures("tiny")
+def test_what_is_asked_for_wrongly_is_one_line_and_leaves_nothing(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    data: Path,
+    arguments: tuple[str, ...],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    names = {"DATA": data, "WEIGHTS": _of_another_network(tmp_path), "EMPTY": tmp_path / "empty"}
+    code, out, err = run(capsys, *(names.get(each, each) for each in arguments), "-o", "run")
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
