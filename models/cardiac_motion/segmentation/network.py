@@ -1,0 +1,175 @@
+"""Segmentation by a network: every slice of every frame through it, anatomy tidied up, on the native grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cardiac_motion.cine import Cine
+from cardiac_motion.errors import InputError
+from cardiac_motion.labels import Label
+from cardiac_motion.progress import Progress, silent
+from cardiac_motion.segmentation.anatomy import tidy
+from cardiac_motion.segmentation.base import Floats, Segmentation, check_frames
+from cardiac_motion.segmentation.window import Window
+from cardiac_motion.training.augment import standardise
+from cardiac_motion.weights import Weights, build_network, load_weights
+from cardiac_motion.working_grid import find_heart
+
+BATCH = 16
+"""Slices that go through a network at once."""
+
+
+@dataclass(frozen=True)
+class SegmentationOptions:
+    """What a segmentation gives.
+
+    Attributes:
+        flips: mean of the probabilities of the image and its mirror images along both axes; four times the work.
+        probabilities: of every class at every voxel.
+        entropy: of the probabilities at every voxel.
+        tidy: one piece for each structure in a slice, no holes, the wall around the LV.
+    """
+
+    flips: bool = False
+    probabilities: bool = False
+    entropy: bool = False
+    tidy: bool = True
+
+
+class NetworkSegmentation:
+    """A `SegmentationModel` that is a network with weights.
+
+    Args:
+        name: in the registry.
+        weights: name of shipped weights, or a file; by default those of this name.
+        view: that the network is made for, "sax" or "lax".
+        radius: frames before and after the one that is segmented that the network sees, around the cycle.
+    """
+
+    version = "1"
+
+    def __init__(
+        self, name: str, *, weights: str | Path | None = None, view: str = "sax", radius: int = 0
+    ) -> None:
+        self.name, self.view, self.radius = name, view, radius
+        self._source = weights if weights is not None else name
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """As the protocol says."""
+        return (self.view,)
+
+    @property
+    def default_options(self) -> SegmentationOptions:
+        """As the protocol says."""
+        return SegmentationOptions()
+
+    @property
+    def weights_checksum(self) -> str:
+        """SHA-256 of the weights."""
+        return self._weights.checksum
+
+    @cached_property
+    def _weights(self) -> Weights:
+        return load_weights(self._source)
+
+    @cached_property
+    def _network(self) -> nn.Module:
+        network = build_network(self._weights.network, self._weights.config)
+        network.load_state_dict(dict(self._weights.state))
+        return network.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+
+    def segment(
+        self,
+        cine: Cine,
+        *,
+        frames: Sequence[int] | None = None,
+        options: SegmentationOptions | None = None,
+        progress: Progress = silent,
+    ) -> Segmentation:
+        """See `SegmentationModel.segment`."""
+        options = options or self.default_options
+        chosen = check_frames(cine, frames)
+        view = "lax" if cine.shape[1] == 1 else "sax"
+        if view != self.view:
+            raise InputError(f"{self.name} is made for {self.view}, got a cine of {cine.shape[1]} slices ({view})")
+        progress(0.0, "loading the network")
+        network = self._network
+        multiple = int(getattr(network, "multiple", 1))
+        window = Window.of(find_heart(cine.frames, cine.spacing), cine.shape[2:], cine.spacing[1:], multiple)
+        classes = int(self._weights.config["classes"])
+        part = np.zeros((len(chosen), classes, cine.shape[1], *window.region.shape), dtype=np.float32)
+        steps = [0, -(-len(chosen) // BATCH) * cine.shape[1]]
+
+        def tick() -> None:
+            steps[0] += 1
+            progress(steps[0] / steps[1], "segmenting")
+
+        for z in range(cine.shape[1]):
+            seen = window.see(cine.frames[:, z])
+            for start, given in self._clips(seen, chosen):
+                part[start : start + len(given), :, z] = self._ask(network, given, window, options)
+                tick()
+        return self._result(cine, chosen, part, window, options)
+
+    def _clips(self, seen: Tensor, frames: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
+        """Batches of what the network is given for the frames: (B, 2 r + 1, Y, X), with where they start."""
+        for start in range(0, len(frames), BATCH):
+            around = [
+                [(frame + step) % len(seen) for step in range(-self.radius, self.radius + 1)]
+                for frame in frames[start : start + BATCH]
+            ]
+            yield start, torch.stack([seen[indices] for indices in around])
+
+    def _ask(self, network: nn.Module, given: Tensor, window: Window, options: SegmentationOptions) -> Floats:
+        device = next(network.parameters()).device
+        images = standardise(given).to(device)
+        flips: list[tuple[int, ...]] = [(), (2,), (3,), (2, 3)] if options.flips else [()]
+        with torch.inference_mode():
+            total: Tensor = sum(network(images.flip(flip)).float().softmax(1).flip(flip) for flip in flips)
+            return window.back(total / len(flips)).cpu().numpy()
+
+    def _result(
+        self,
+        cine: Cine,
+        frames: tuple[int, ...],
+        part: Floats,
+        window: Window,
+        options: SegmentationOptions,
+    ) -> Segmentation:
+        labels = part.argmax(axis=1).astype(np.uint8)
+        if options.tidy:
+            labels = tidy(labels, cine.spacing, wall_encloses=self.view == "sax")
+        return Segmentation(
+            frames=frames,
+            labels=window.region.embed(labels, window.plane),
+            structures=tuple(Label(k) for k in range(1, part.shape[1])),
+            model=self.name,
+            version=self.version,
+            weights_checksum=self.weights_checksum,
+            probabilities=_embed_probabilities(part, window) if options.probabilities else None,
+            entropy=window.region.embed(entropy(part, axis=1), window.plane) if options.entropy else None,
+        )
+
+
+def entropy(probabilities: Floats, *, axis: int) -> Floats:
+    """Shannon entropy in nats along an axis of classes; 0 where the network has no doubt."""
+    clipped = np.clip(probabilities, 1e-7, 1)
+    return np.asarray(-(clipped * np.log(clipped)).sum(axis=axis), dtype=np.float32).clip(
+        0, math.log(probabilities.shape[axis])
+    )
+
+
+def _embed_probabilities(part: Floats, window: Window) -> Floats:
+    full = window.region.embed(part, window.plane)
+    inside = window.region.embed(np.ones((1, 1, 1, *window.region.shape), np.float32), window.plane)
+    full[:, 0] += 1 - inside[:, 0]
+    return full
