@@ -3,6 +3,7 @@
 from CardiacMotionLib.client.answers import InferAnswer, JobState, SavedLabel
 from CardiacMotionLib.client.cancelling import Cancel
 from CardiacMotionLib.client.client import Client
+from CardiacMotionLib.client.dicom import DicomAnswer, ImportedCase, pack_dicom
 from CardiacMotionLib.client.errors import (
     BadAnswer,
     BadCall,
@@ -23,6 +24,8 @@ __all__ = [
     "Cancelled",
     "Client",
     "ClientError",
+    "DicomAnswer",
+    "ImportedCase",
     "InferAnswer",
     "JobState",
     "Offer",
@@ -31,4 +34,5 @@ __all__ = [
     "SavedLabel",
     "ServerRefused",
     "ServerUnreachable",
+    "pack_dicom",
 ]

@@ -3,39 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
 
 from CardiacMotionLib.client.answers import (
     InferAnswer,
-    JobState,
     SavedLabel,
     entry,
     parse_infer_answer,
-    parse_job,
     parse_json,
     parse_object,
 )
-from CardiacMotionLib.client.cancelling import Cancel, check, pause
+from CardiacMotionLib.client.cancelling import Cancel, check
 from CardiacMotionLib.client.connection import Connection, Query, repeated
-from CardiacMotionLib.client.errors import BadAnswer, Cancelled, ClientError, ServerRefused
+from CardiacMotionLib.client.dicom import DicomCalls
+from CardiacMotionLib.client.errors import BadAnswer
 from CardiacMotionLib.client.forms import ByteProgress, FormBody
+from CardiacMotionLib.client.job_calls import PATIENCE_SECONDS, Progress, quoted
 from CardiacMotionLib.client.offer import Offer, check_api, parse_offer
 
-Progress = Callable[[float, str], None]
-"""Called with the fraction done, 0 to 1, and a message; whatever it raises ends the wait."""
 
-_FIRST_POLL_SECONDS = 0.05
-_POLL_GROWTH = 1.5
-_PATIENCE_SECONDS = 2.0
-"""For a job's start and its cancelling: what was left at once could run on for nobody."""
-
-
-class Client:
+class Client(DicomCalls):
     """Talks to one server. Use it in a ``with`` statement, or call `close`.
 
     One client to a thread: two threads must not use the same one at a time. What `cancelled` asks may be set by
@@ -64,7 +54,7 @@ class Client:
         timeout: tuple[float, float] = (5.0, 60.0),
         verify: bool | Path = True,
     ) -> None:
-        self._connection = Connection(address, token, timeout, verify)
+        super().__init__(Connection(address, token, timeout, verify))
 
     def __repr__(self) -> str:
         return f"Client({self.address!r})"
@@ -114,7 +104,7 @@ class Client:
         """
         content = self._connection.call(
             "POST",
-            f"/activelearning/{_quoted(strategy)}",
+            f"/activelearning/{quoted(strategy)}",
             body=json.dumps({} if client_id is None else {"client_id": client_id}).encode(),
             content_type="application/json",
             cancelled=cancelled,
@@ -241,7 +231,7 @@ class Client:
         """
         form = _form(params, label, cancelled)
         return self._receive(
-            "POST", f"/infer/{_quoted(model)}", {"image": image_id}, form=form, cancelled=cancelled
+            "POST", f"/infer/{quoted(model)}", {"image": image_id}, form=form, cancelled=cancelled
         )
 
     def start_job(
@@ -261,36 +251,21 @@ class Client:
         form = _form(params, label, cancelled)
         content = self._send(
             "POST",
-            f"/jobs/infer/{_quoted(model)}",
+            f"/jobs/infer/{quoted(model)}",
             {"image": image_id},
             form,
             cancelled,
-            patience=_PATIENCE_SECONDS,
+            patience=PATIENCE_SECONDS,
         )
         return entry(parse_object(content), "job", str)
-
-    def job(self, job: str, *, cancelled: Cancel | None = None) -> JobState:
-        """Where a job stands."""
-        return parse_job(parse_object(self._connection.get(f"/jobs/{_quoted(job)}", cancelled=cancelled)))
 
     def job_result(self, job: str, *, cancelled: Cancel | None = None) -> InferAnswer:
         """The answer of a job that is done."""
 
         def once() -> InferAnswer:
-            return self._receive("GET", f"/jobs/{_quoted(job)}/result", {}, cancelled=cancelled)
+            return self._receive("GET", f"/jobs/{quoted(job)}/result", {}, cancelled=cancelled)
 
         return repeated(once, cancelled)
-
-    def cancel_job(self, job: str) -> None:
-        """Cancel a job, or have the server forget its result. Waits for two seconds at most.
-
-        Raises:
-            Cancelled: the server did not answer within them.
-        """
-        # Is asked for when all else is cancelled, so it has a limit instead.
-        self._connection.call(
-            "DELETE", f"/jobs/{_quoted(job)}", cancelled=lambda: True, patience=_PATIENCE_SECONDS
-        )
 
     def follow_job(
         self,
@@ -301,25 +276,13 @@ class Client:
         poll_seconds: float = 0.5,
     ) -> InferAnswer:
         """Wait for a job's answer; looks often at first, then less so. See `run_job`, which also starts it."""
-        try:
-            seconds = _FIRST_POLL_SECONDS
-            while not (state := self.job(job, cancelled=cancelled)).is_finished:
-                if progress is not None:
-                    progress(state.progress, state.message)
-                pause(min(seconds, poll_seconds), cancelled)
-                seconds *= _POLL_GROWTH
-            if state.error is not None:
-                raise state.error
-            if state.state != "done":
-                raise ServerRefused(None, state.state, f"the job was {state.state} on the server")
-            answer = self.job_result(job, cancelled=cancelled)
-            if progress is not None:
-                progress(1.0, state.message)
-            return answer
-        finally:
-            # A result that has been fetched, or that nobody waits for any more, need not take up room.
-            with suppress(ClientError, Cancelled):
-                self.cancel_job(job)
+        return self._followed(
+            job,
+            lambda: self.job_result(job, cancelled=cancelled),
+            progress=progress,
+            cancelled=cancelled,
+            poll_seconds=poll_seconds,
+        )
 
     def run_job(
         self,
@@ -351,26 +314,6 @@ class Client:
         job = self.start_job(model, image_id, params, label=label, cancelled=cancelled)
         return self.follow_job(job, progress=progress, cancelled=cancelled, poll_seconds=poll_seconds)
 
-    def _send(
-        self,
-        method: str,
-        path: str,
-        query: Query,
-        form: FormBody,
-        cancelled: Cancel | None,
-        *,
-        patience: float = 0.0,
-    ) -> bytes:
-        return self._connection.call(
-            method,
-            path,
-            query,
-            body=form,
-            content_type=form.content_type,
-            cancelled=cancelled,
-            patience=patience,
-        )
-
     def _receive(
         self, method: str, path: str, query: Query, *, form: FormBody | None = None, cancelled: Cancel | None
     ) -> InferAnswer:
@@ -384,7 +327,3 @@ class Client:
 def _form(params: Mapping[str, Any], label: Path | None, cancelled: Cancel | None) -> FormBody:
     check(cancelled)
     return FormBody(params, {} if label is None else {"label": label}, cancelled=cancelled)
-
-
-def _quoted(part: str) -> str:
-    return quote(part, safe="")

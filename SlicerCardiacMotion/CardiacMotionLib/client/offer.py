@@ -65,6 +65,7 @@ class Offer:
         strategies: that choose the next case.
         labels: value by name of a structure.
         limits: of what is sent.
+        imports: formats of files that the server makes cases of, such as "dicom".
     """
 
     api: int
@@ -74,6 +75,7 @@ class Offer:
     strategies: tuple[str, ...]
     labels: Mapping[str, int]
     limits: OfferedLimits
+    imports: tuple[str, ...] = ()
 
     def models_of(self, kind: str) -> tuple[OfferedModel, ...]:
         """The models that can do something, the default one first."""
@@ -118,6 +120,7 @@ def parse_offer(ours: Mapping[str, Any]) -> Offer:
                 for name in ("upload_bytes", "voxels", "frames", "jobs")
             }
         ),
+        imports=_list(ours, "imports", str),
     )
 
 

@@ -6,11 +6,13 @@ import json
 import logging
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import IO, Any
 
 from monailabel_app.lib.errors import InternalError, RequestError, StorageFull, TooLarge, Unprocessable
@@ -46,6 +48,8 @@ def run_import(task: ImportTask, *, seconds: float, report: Callable[[float, str
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={**os.environ, **dict.fromkeys(_ONE_THREAD, "1")},
+        # With the processes that it may start itself it is one group, which ends as a whole.
+        start_new_session=True,
     )
     assert process.stdout is not None  # noqa: S101 - for the type checker
     lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -62,8 +66,7 @@ def run_import(task: ImportTask, *, seconds: float, report: Callable[[float, str
             field="file",
         ) from None
     finally:
-        process.kill()
-        process.wait()
+        _end(process)
         reader.join()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
@@ -72,6 +75,15 @@ def run_import(task: ImportTask, *, seconds: float, report: Callable[[float, str
 
 class _EndedWithoutAWord(Exception):
     """The process is gone and has not said what came of it."""
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if os.name == "posix" and process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+    process.wait()
 
 
 def _read(stream: IO[bytes], lines: queue.SimpleQueue[bytes | None]) -> None:
