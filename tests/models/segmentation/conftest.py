@@ -27,7 +27,8 @@ def deunet_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     config = {"classes": 4, "width": 4, "levels": 3}
     path = tmp_path_factory.mktemp("weights") / "deunet.pt"
-    save_weights(path, DeUNet(**config).state_dict(), model="deunet", network="deunet", config=config)
+    network = DeUNet(4, width=4, levels=3)
+    save_weights(path, network.state_dict(), model="deunet", network="deunet", config=config)
     return path
 
 

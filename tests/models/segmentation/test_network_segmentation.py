@@ -34,7 +34,7 @@ class _Threshold(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         self.given.append(x)
         logits = torch.zeros(len(x), 4, *x.shape[2:])
-        logits[:, 3] = 40 * (x[:, x.shape[1] // 2] - 1.3)
+        logits[:, 3] = 40 * (x[:, x.shape[1] // 2] - 1.5)
         return logits
 
 
@@ -53,7 +53,7 @@ def test_what_is_seen_comes_back_at_its_place(beating: Cine, unet_weights: Path)
     assert result.labels.shape == beating.shape
     for t in range(5):
         found = result.labels[t] == Label.LV
-        assert 2 * (found & bright[t]).sum() / (found.sum() + bright[t].sum()) > 0.97
+        assert 2 * (found & bright[t]).sum() / (found.sum() + bright[t].sum()) > 0.95
     assert result.structures == (Label.RV, Label.MYO, Label.LV)
     assert (result.probabilities, result.entropy) == (None, None)
     assert result.weights_checksum == model.weights_checksum
