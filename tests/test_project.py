@@ -13,9 +13,9 @@ PACKAGE = ROOT / "models" / "cardiac_motion"
 FLOORS = (
     {"labels", "errors", "atomic", "progress"},
     {"cine", "fields", "losses", "metrics", "motion", "io", "dicom"},
-    {"phantom", "networks", "working_grid", "datasets"},
+    {"phantom", "networks", "working_grid", "datasets", "slice_alignment"},
     {"propagation", "motion_cache", "weights"},
-    {"registration", "training"},
+    {"registration", "training", "segmentation"},
     {"analysis", "evaluation", "pipeline"},
     {"demo"},
     {"cli", "train"},
