@@ -6,12 +6,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import gdcm
 import numpy as np
 import numpy.typing as npt
+import pydicom
 import pytest
 from cardiac_motion.cine import Cine
 from cardiac_motion.dicom.cine_series import CineSeries
 from cardiac_motion.dicom.writer import Layout, write_dicom
+from pydicom.dataset import FileDataset
 
 # The benchmarks, which make broken and mixed folders, are no part of the installed package.
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
@@ -20,6 +23,7 @@ AXIS = np.array([0.5, -0.6, -0.62]) / np.linalg.norm([0.5, -0.6, -0.62])
 """From base to apex, LPS."""
 MakeCine = Callable[..., Cine]
 Write = Callable[..., Path]
+Compress = Callable[[Path, str, Path], FileDataset]
 
 
 def _across() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -85,3 +89,30 @@ def write_study() -> Write:
 def study(views: dict[str, Cine], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The views as single-frame files, a series for each slice."""
     return _write(views, tmp_path_factory.mktemp("dicom") / "study", layout=Layout.SERIES_PER_SLICE)
+
+
+def _compressed(path: Path, kind: str, scratch: Path) -> FileDataset:
+    reader = gdcm.ImageReader()
+    reader.SetFileName(str(path))
+    assert reader.Read()
+    change = gdcm.ImageChangeTransferSyntax()
+    change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, kind)))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer = gdcm.ImageWriter()
+    writer.SetFileName(str(scratch))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
+    found = pydicom.dcmread(scratch)
+    assert found.file_meta.TransferSyntaxUID.is_compressed
+    return found
+
+
+@pytest.fixture(scope="session")
+def compressed() -> Compress:
+    """A file in a transfer syntax by GDCM's name for it, by way of a scratch file.
+
+    Of the result only the pixels are of use: GDCM changes the geometry of enhanced images.
+    """
+    return _compressed

@@ -3,42 +3,37 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
-import gdcm
 import numpy as np
 import numpy.typing as npt
+import pydicom
 import pytest
 from cardiac_motion.dicom.decoding import Decoder, Encoded, UnreadablePixels
-from pydicom.encaps import encapsulate
+from pydicom.dataset import FileDataset
+from pydicom.encaps import defragment_data, encapsulate
 from pydicom.uid import JPEGLosslessSV1, RLELossless
 
-SHAPE = (1, 24, 20)
+Compress = Callable[[Path, str, Path], FileDataset]
+SHAPE = (1, 20, 24)
 
 
 @pytest.fixture(scope="module")
-def pixels() -> npt.NDArray[np.uint16]:
-    return np.random.default_rng(0).integers(0, 4096, SHAPE).astype(np.uint16)
+def image(study: Path) -> Path:
+    return min(study.rglob("*.dcm"))
 
 
 @pytest.fixture(scope="module")
-def jpeg(pixels: npt.NDArray[np.uint16]) -> bytes:
+def pixels(image: Path) -> npt.NDArray[np.uint16]:
+    return pydicom.dcmread(image).pixel_array.reshape(SHAPE)
+
+
+@pytest.fixture(scope="module")
+def jpeg(image: Path, compressed: Compress, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The pixels as one frame of lossless JPEG."""
-    image = gdcm.Image()
-    image.SetNumberOfDimensions(2)
-    image.SetDimensions((SHAPE[2], SHAPE[1], 1))
-    image.SetPixelFormat(gdcm.PixelFormat(1, 16, 12, 11, 0))
-    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(gdcm.PhotometricInterpretation.MONOCHROME2))
-    image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.ExplicitVRLittleEndian))
-    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    element.SetByteStringValue(pixels.tobytes())
-    image.SetDataElement(element)
-    change = gdcm.ImageChangeTransferSyntax()
-    change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGLosslessProcess14_1))
-    change.SetInput(image)
-    assert change.Change()
-    fragment = change.GetOutput().GetDataElement().GetSequenceOfFragments().GetFragment(0)
-    return bytes(fragment.GetByteValue().GetBuffer().encode("utf-8", "surrogateescape"))
+    small = compressed(image, "JPEGLosslessProcess14_1", tmp_path_factory.mktemp("jpeg") / "small")
+    return defragment_data(small.PixelData)
 
 
 @pytest.fixture
