@@ -1,7 +1,7 @@
-"""Compressed pixels, decoded by pydicom's handlers; those written in C in a process of their own.
+"""Compressed pixels, decoded by pydicom's handlers in a process of their own.
 
-The C++ library that decodes JPEG, JPEG-LS and JPEG 2000 ends its process on some damaged images. In another
-process that is one unreadable file.
+The C++ library that decodes JPEG, JPEG-LS and JPEG 2000 ends its process on some damaged images, and others warn
+of what they find. In another process that is one unreadable file, or nothing to anyone.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL.Image import DecompressionBombError
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import UID, AllTransferSyntaxes, RLELossless, UID_dictionary
+from pydicom.uid import UID, AllTransferSyntaxes, UID_dictionary
 
 from cardiac_motion.dicom.header import PARSER_ERRORS
 
-MAX_SECONDS = 120.0
+MAX_SECONDS = 60.0
 """For one file; after that the decoder is ended."""
 MAX_BYTES = 2**32
 """Memory of the decoding process, where the system can limit it."""
@@ -113,8 +113,6 @@ class Decoder:
         size = int(np.prod(encoded.shape)) * encoded.dtype.itemsize
         if len(content) > _LARGEST_RATIO * size + 2**16:
             raise UnreadablePixels(f"expected at most {size} bytes of pixels, got {len(content)} compressed ones")
-        if encoded.syntax == RLELossless:
-            return decode(encoded, content)
         reply = self._ask(encoded, content)
         if reply[:1] == b"!":
             raise UnreadablePixels(reply[1:].decode())
