@@ -99,10 +99,11 @@ def _ready(pool: list[_Process]) -> list[_Process]:
 
 def _hangs(each: _Process) -> bool:
     try:
-        times = psutil.Process(each.process.pid).cpu_times()
+        process = psutil.Process(each.process.pid)
+        times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
     except psutil.NoSuchProcess:
         return False
-    used = times.user + times.system - each.cpu
+    used = sum(one.user + one.system for one in times) - each.cpu
     return used > CPU_SECONDS or (time.monotonic() - each.since > _STILL_SECONDS and used < 1.0)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from benchmarks.fuzz.dicom import DicomTarget
 from benchmarks.fuzz.nifti import NiftiTarget
 from benchmarks.fuzz.nrrd import NrrdTarget
 from benchmarks.fuzz.target import Target
 
-_ALL: tuple[Target, ...] = (NiftiTarget(), NrrdTarget())
+_ALL: tuple[Target, ...] = (NiftiTarget(), NrrdTarget(), DicomTarget())
 
 TARGETS: dict[str, Target] = {target.name: target for target in _ALL}

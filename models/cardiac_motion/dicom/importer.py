@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cardiac_motion.cine import Cine
@@ -92,7 +92,7 @@ def import_dicom(
     if not records and not any(each.is_error for each in left):
         raise InputError(_nothing("no MR images", folder, left))
     slices, others = find_slices(records)
-    left += others
+    left = [*_torn_out(left, slices), *others]
     slices = _one_study(slices, left, folder, keep_going=keep_going)
     stacks, broken = make_stacks(slices)
     left += broken
@@ -148,6 +148,17 @@ def _files(folder: Path) -> list[Path]:
     if not found:
         raise InputError(f"{folder}: expected a folder of DICOM files, it is empty")
     return sorted(found)
+
+
+def _torn_out(left: Sequence[Left], slices: Sequence[TimedSlice]) -> list[Left]:
+    """The same, where what is no MR image is an error if its series is a cine: then a frame of it is damaged."""
+    cines = {each.first.series_uid for each in slices} - {""}
+    return [
+        replace(each, reason=f"{each.reason}, in the series of a cine", is_error=True)
+        if each.series_uid in cines
+        else each
+        for each in left
+    ]
 
 
 def _stop_at_errors(left: Sequence[Left], folder: Path, *, keep_going: bool) -> None:

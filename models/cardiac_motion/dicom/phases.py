@@ -71,8 +71,12 @@ class TimedSlice:
 
     @property
     def step_ms(self) -> float:
-        """Usual time between frames."""
-        return float(np.median(np.diff(self.times_ms)))
+        """Usual time between frames: the median; of an even number of times the lower of the two in the middle.
+
+        A missing frame makes one time longer, and of two times that one must not count.
+        """
+        steps = np.sort(np.diff(self.times_ms))
+        return float(steps[(len(steps) - 1) // 2])
 
     @property
     def nominal_rr_ms(self) -> float | None:
@@ -189,6 +193,9 @@ def in_time_order(records: Sequence[FrameRecord], *, is_cine: bool) -> TimedSlic
     actual = np.array([np.nan if record.actual_ms is None else record.actual_ms for record in ordered])
     if (np.diff(actual) >= MIN_STEP_MS).all():
         times = actual
+    elif (np.diff(actual) <= -MIN_STEP_MS).any():
+        text = "nominal and actual trigger times put its frames in different orders"
+        raise Unusable(text, records, is_error=is_cine)
     found = TimedSlice(
         tuple(ordered), times, np.array(first.position), np.array(first.orientation), (spacing[0], spacing[1])
     )

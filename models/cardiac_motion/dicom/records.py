@@ -8,6 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
 from cardiac_motion.dicom.header import PARSER_ERRORS, DamagedFile, Elements, Header, read_header
 from cardiac_motion.io.image_file import MAX_VOXELS
 from cardiac_motion.progress import Progress, silent
@@ -27,6 +35,20 @@ _KEYWORDS = frozenset({
     "SamplesPerPixel", "SeriesDate", "SeriesDescription", "SeriesInstanceUID", "SeriesNumber", "SeriesTime",
     "SharedFunctionalGroupsSequence", "SliceThickness", "StudyInstanceUID", "TriggerTime",
 })  # fmt: skip
+_NATIVE = frozenset(
+    {
+        str(each)
+        for each in (
+            ImplicitVRLittleEndian,
+            ExplicitVRLittleEndian,
+            ExplicitVRBigEndian,
+            DeflatedExplicitVRLittleEndian,
+        )
+    }
+)
+"""Transfer syntaxes whose pixels are not compressed."""
+_PADDING = 3
+"""Bytes that may fill up the pixels to a round number."""
 _NOT_MAGNITUDE = frozenset(
     {"P", "PHASE", "PHASE MAP", "VELOCITY", "VELOCITY MAP", "R", "REAL", "I", "IMAGINARY", "P_FFE", "MIXED"}
 )
@@ -41,12 +63,14 @@ class Left:
         files: relative to the folder.
         series: their numbers, where they have any.
         is_error: part of a cine may be lost with it; otherwise it is only something else than a cine.
+        series_uid: where it is one whole series, or part of one.
     """
 
     reason: str
     files: tuple[str, ...]
     series: tuple[int, ...] = ()
     is_error: bool = False
+    series_uid: str = ""
 
     def __str__(self) -> str:
         numbers = ", ".join(map(str, self.series))
@@ -139,16 +163,19 @@ def read_records(
         progress: called for every file; may raise `Cancelled`.
     """
     records: list[FrameRecord] = []
-    left: defaultdict[tuple[str, tuple[int, ...], bool], list[str]] = defaultdict(list)
+    left: defaultdict[tuple[str, tuple[int, ...], bool, str], list[str]] = defaultdict(list)
     for number, path in enumerate(files):
         progress(number / len(files), f"file {number + 1} of {len(files)}")
         name = path.relative_to(root).as_posix() if path != root else path.name
         found = _read(path, name)
         if isinstance(found, Left):
-            left[found.reason, found.series, found.is_error].append(name)
+            left[found.reason, found.series, found.is_error, found.series_uid].append(name)
         else:
             records += found
-    return records, [Left(reason, tuple(names), series, error) for (reason, series, error), names in left.items()]
+    return records, [
+        Left(reason, tuple(names), series, is_error, uid)
+        for (reason, series, is_error, uid), names in left.items()
+    ]
 
 
 def _read(path: Path, name: str) -> list[FrameRecord] | Left:
@@ -160,7 +187,11 @@ def _read(path: Path, name: str) -> list[FrameRecord] | Left:
             return Left("not DICOM", (name,))
         values = header.values
         other = _other_kind(values)
-        return _frames(path, name, header) if other is None else Left(other, (name,), _series_numbers(values))
+        if other is None:
+            return _frames(path, name, header)
+        # An image that does not say that it is MR may be part of a cine all the same.
+        is_error = _is_mr(values) and not values.text("Modality")
+        return Left(other, (name,), _series_numbers(values), is_error, values.text("SeriesInstanceUID"))
     except DamagedFile as damage:
         reason = str(damage)
         values = damage.header.values if damage.header else values
@@ -233,6 +264,9 @@ def _frames(path: Path, name: str, header: Header) -> list[FrameRecord]:
         attributes = _FunctionalGroups(groups[frame], shared, values) if is_enhanced else _Plain(values)
         image_type = tuple(part.upper() for part in attributes.image_type())
         slope, intercept = attributes.rescale()
+        unscalable = (
+            None if np.isfinite(slope) and slope else "expected a rescale slope and intercept, got no numbers"
+        )
         records.append(
             FrameRecord(
                 path=path, name=name, frame=frame,
@@ -249,7 +283,7 @@ def _frames(path: Path, name: str, header: Header) -> list[FrameRecord]:
                 actual_ms=attributes.actual_ms(),
                 rr_ms=_positive(attributes.rr_ms()), expected_frames=values.whole("CardiacNumberOfImages"),
                 contrast=attributes.contrast(), acquired=attributes.acquired(),
-                slope=slope, intercept=intercept, layout=layout, problem=problem,
+                slope=slope, intercept=intercept, layout=layout, problem=problem or unscalable,
             )
         )  # fmt: skip
     return records
@@ -271,11 +305,23 @@ def _pixel_problem(header: Header, layout: PixelLayout, pixels: int) -> str | No
     allocated, stored, high = layout.bits
     if allocated not in {8, 16, 32} or not 1 <= stored <= high + 1 <= allocated:
         return f"expected pixels of 8, 16 or 32 bits, got {allocated} with {stored} stored up to bit {high}"
-    needed = layout.n_frames * pixels * allocated // 8
-    if header.pixel_length is not None and min(header.available, header.pixel_length) < needed:
-        there = min(header.available, header.pixel_length)
+    if values.short("PixelRepresentation") not in {0, 1}:
+        return "it does not say whether its pixels are signed"
+    return _length_problem(header, layout.n_frames * pixels * allocated // 8)
+
+
+def _length_problem(header: Header, needed: int) -> str | None:
+    """What is wrong with the number of bytes of the pixels, or with their being compressed or not."""
+    if (header.pixel_length is not None) != (header.syntax in _NATIVE):
+        kind = "not compressed" if header.syntax in _NATIVE else "compressed"
+        return f"expected pixels that are {kind}, as its transfer syntax {header.syntax[:64]!r} has it, got others"
+    if header.pixel_length is None:
+        return None
+    there = min(header.available, header.pixel_length)
+    if there < needed:
         return f"truncated: expected {needed} bytes of pixels, got {there}"
-    return None
+    # With more than a filling, the matrix is another one than the header has.
+    return f"expected {needed} bytes of pixels, got {there}" if there > needed + _PADDING else None
 
 
 class _Plain:
@@ -330,8 +376,13 @@ def _moment(*parts: str) -> str:
 
 
 def _slope_and_intercept(values: Elements) -> tuple[float, float]:
-    slope, intercept = values.number("RescaleSlope"), values.number("RescaleIntercept")
-    return slope or 1.0, intercept or 0.0
+    """1 and 0 where they are not stated; NaN where they are, and are no numbers."""
+    found = []
+    for keyword, default in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0)):
+        number = values.number(keyword)
+        found.append(default if not values.text(keyword) else np.nan if number is None else number)
+    slope, intercept = found
+    return (slope, intercept) if np.isfinite(intercept) else (np.nan, intercept)
 
 
 class _FunctionalGroups(_Plain):

@@ -13,6 +13,7 @@ import pytest
 from cardiac_motion.dicom.decoding import Decoder, Encoded, UnreadablePixels
 from pydicom.dataset import FileDataset
 from pydicom.encaps import defragment_data, encapsulate
+from pydicom.pixel_data_handlers.rle_handler import rle_encode_frame
 from pydicom.uid import JPEGLosslessSV1, RLELossless
 
 Compress = Callable[[Path, str, Path], FileDataset]
@@ -73,3 +74,11 @@ def test_what_no_decoder_is_asked(decoder: Decoder, jpeg: bytes) -> None:
         decoder.decode(encoded("1.2.3"), encapsulate([jpeg]))
     with pytest.raises(UnreadablePixels, match="expected at most 960 bytes"):
         decoder.decode(encoded(RLELossless), bytes(100_000))
+
+
+def test_rle_with_more_than_its_frame_makes_no_noise(decoder: Decoder, pixels: npt.NDArray[np.uint16]) -> None:
+    """pydicom warns of it, and takes what belongs to the frame."""
+    frame = rle_encode_frame(pixels[0])
+    np.testing.assert_array_equal(
+        decoder.decode(encoded(RLELossless), encapsulate([frame + b"\x05abcdef"])), pixels
+    )
