@@ -108,6 +108,8 @@ def train_model(
             raise InputError("a number of synthetic clips is for training on synthetic hearts, not on a data set")
         recipe = replace(recipe, training=replace(recipe.training, clips=clips))
     world, device = World.current(), training_device(device)
+    if not world.is_first:
+        progress = silent
     found = world.of_first(Checkpoint.read(output) if world.is_first and resume else None)
     weights = None if found is not None else _starting_weights(recipe, start_from, is_fine_tuning=data is not None)
     origin = ""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cardiac_motion import train
 from cardiac_motion.cli import main
 from cardiac_motion.io import write_cine, write_labels
 from cardiac_motion.phantom import TEST_SEEDS, AppearanceOptions, PhantomOptions, make_study
@@ -119,6 +120,13 @@ def test_after_ctrl_c_it_goes_on_to_the_same_weights(
     code, resumed, err = run(capsys, "unet", "-o", tmp_path / "parts", "--data", data, "--resume", "--json")
     assert (code, err) == (0, "")
     assert json.loads(resumed)["sha256"] == json.loads(out)["sha256"]
+
+
+def test_as_a_module_it_is_the_same_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        train.main(["net"])
+    assert stop.value.code == 2
+    assert "unknown model 'net'" in capsys.readouterr().err
 
 
 def _of_another_network(folder: Path) -> Path:
