@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -92,7 +92,8 @@ def import_dicom(
     if not records and not any(each.is_error for each in left):
         raise InputError(_nothing("no MR images", folder, left))
     slices, others = find_slices(records)
-    left = [*_torn_out(left, slices), *others]
+    left, slices = _torn_out(left, slices)
+    left += others
     slices = _one_study(slices, left, folder, keep_going=keep_going)
     stacks, broken = make_stacks(slices)
     left += broken
@@ -150,15 +151,25 @@ def _files(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def _torn_out(left: Sequence[Left], slices: Sequence[TimedSlice]) -> list[Left]:
-    """The same, where what is no MR image is an error if its series is a cine: then a frame of it is damaged."""
-    cines = {each.first.series_uid for each in slices} - {""}
-    return [
+def _torn_out(left: Sequence[Left], slices: Sequence[TimedSlice]) -> tuple[list[Left], list[TimedSlice]]:
+    """What is no MR image though its series is a cine is an error, and the slices that lack it are lost with it."""
+    counts: defaultdict[str, list[int]] = defaultdict(list)
+    for each in slices:
+        counts[each.first.series_uid].append(each.n_frames)
+    torn = {each.series_uid for each in left} & counts.keys() - {""}
+    lost = [
+        each
+        for each in slices
+        if (uid := each.first.series_uid) in torn and (len(counts[uid]) == 1 or each.n_frames < max(counts[uid]))
+    ]
+    found = [
         replace(each, reason=f"{each.reason}, in the series of a cine", is_error=True)
-        if each.series_uid in cines
+        if each.series_uid in torn
         else each
         for each in left
     ]
+    found += [broken_stack(f"frames of the {each} are damaged", [each]) for each in lost]
+    return found, [each for each in slices if each not in lost]
 
 
 def _stop_at_errors(left: Sequence[Left], folder: Path, *, keep_going: bool) -> None:

@@ -21,6 +21,8 @@ HOLE = 1.5
 MIN_STEP_MS = 0.5
 """Trigger times that lie closer are the same: scanners round to whole milliseconds at worst."""
 
+_SAME_SPACING = 1e-3
+
 _NO_CINE = re.compile(
     r"lge|psir|\bmde\b|delayed|late.?gad|molli|\bt[12][\b_* ]|t[12].?map|mapping|perf|scout|locali[sz]|haste"
 )
@@ -180,9 +182,7 @@ def in_time_order(records: Sequence[FrameRecord], *, is_cine: bool) -> TimedSlic
             sizes = sorted({f"{each.columns} x {each.rows}" for each in records})
             odd = _minority(records)
             raise Unusable(f"two matrix sizes in one slice, {' and '.join(sizes)}", odd, is_error=is_cine)
-    spacing = first.pixel_spacing or ()
-    if len(spacing) != 2 or not all(0.05 <= value <= 50 for value in spacing):
-        raise Unusable("it does not say how large its pixels are", [first], is_error=is_cine)
+    spacing = _pixel_spacing(records, is_cine=is_cine)
     ordered = sorted(
         records, key=lambda record: (record.trigger_ms or 0.0, record.instance_number or 0, record.frame)
     )
@@ -196,11 +196,30 @@ def in_time_order(records: Sequence[FrameRecord], *, is_cine: bool) -> TimedSlic
     elif (np.diff(actual) <= -MIN_STEP_MS).any():
         text = "nominal and actual trigger times put its frames in different orders"
         raise Unusable(text, records, is_error=is_cine)
-    found = TimedSlice(
-        tuple(ordered), times, np.array(first.position), np.array(first.orientation), (spacing[0], spacing[1])
-    )
+    found = TimedSlice(tuple(ordered), times, np.array(first.position), _at_right_angles(first), spacing)
     _refuse_missing(found, is_cine=is_cine)
     return found
+
+
+def _pixel_spacing(records: Sequence[FrameRecord], *, is_cine: bool) -> tuple[float, float]:
+    """The pixel size that all frames share, between rows and between columns."""
+    first = records[0].pixel_spacing or ()
+    for record in records:
+        spacing = record.pixel_spacing or ()
+        if len(spacing) != 2 or not all(0.05 <= value <= 50 for value in spacing):
+            raise Unusable("it does not say how large its pixels are", [record], is_error=is_cine)
+        if not np.allclose(spacing, first, rtol=_SAME_SPACING):
+            sizes = " and ".join(f"{each[0]:g} x {each[1]:g} mm" for each in (first, spacing))
+            raise Unusable(f"two pixel sizes in one slice, {sizes}", [record], is_error=is_cine)
+    return first[0], first[1]
+
+
+def _at_right_angles(record: FrameRecord) -> npt.NDArray[np.float64]:
+    """(6,) directions of rows and columns without the rounding of the file: unit vectors at a right angle."""
+    row, column = np.reshape(record.orientation or (), (2, 3))
+    row = row / np.linalg.norm(row)
+    column = column - (column @ row) * row
+    return np.concatenate([row, column / np.linalg.norm(column)])
 
 
 def _minority(records: Sequence[FrameRecord]) -> list[FrameRecord]:

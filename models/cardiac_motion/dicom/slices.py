@@ -13,6 +13,8 @@ from cardiac_motion.dicom.stacks import SAME_PLACE_MM
 
 _SAME_SLICE_MM = 0.1
 _SAME_ORIENTATION = 1e-3
+_ROUNDED = 2e-3
+"""Of directions that were written with three decimals: lengths and cosines may be off by so much."""
 
 
 def find_slices(records: Sequence[FrameRecord]) -> tuple[list[TimedSlice], list[Left]]:
@@ -89,7 +91,7 @@ def _slices_of_series(records: Sequence[FrameRecord]) -> tuple[list[TimedSlice],
 def _is_orientation(values: Sequence[float]) -> bool:
     row, column = np.array(values[:3]), np.array(values[3:])
     lengths = np.linalg.norm(row), np.linalg.norm(column)
-    return bool(np.allclose(lengths, 1, atol=1e-2) and abs(row @ column) < 1e-2)
+    return bool(np.allclose(lengths, 1, atol=_ROUNDED) and abs(row @ column) < _ROUNDED)
 
 
 def _planes(records: Sequence[FrameRecord]) -> list[list[FrameRecord]]:

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 from cardiac_motion.cine import Cine
@@ -89,6 +90,9 @@ def test_half_of_a_cine_that_calls_itself_something_else(folder: Path, what: Cha
     """Two of four frames, evenly spaced over the heart cycle, would otherwise be a cine of two."""
     with pytest.raises(InputError, match="in the series of a cine"):
         import_dicom(change(folder, what, every=2))
+    found = import_dicom(folder, keep_going=True)
+    assert [each.cine.shape[:2] for each in found.cines] == [(4, 2)]
+    assert any("are damaged" in each.reason for each in found.left)
 
 
 def test_a_frame_missing_of_few(folder: Path) -> None:
@@ -111,6 +115,31 @@ def test_two_orders_of_the_frames(make_cine: Callable[..., Cine], write_study: W
         path.write_bytes(edited(path.read_bytes(), contradict))
     with pytest.raises(InputError, match="nominal and actual trigger times put its frames in different orders"):
         import_dicom(folder)
+
+
+def test_two_pixel_sizes_in_one_slice(folder: Path) -> None:
+    path = sorted(folder.glob("002_sax/*"))[3]
+    path.write_bytes(edited(path.read_bytes(), put("PixelSpacing", [4.0, 2.0])))
+    with pytest.raises(InputError, match="two pixel sizes in one slice"):
+        import_dicom(folder)
+
+
+def test_directions_that_are_rounded_keep_the_pixel_size(folder: Path) -> None:
+    expected = import_dicom(folder).cines[0].cine
+    for path in folder.rglob("*.dcm"):
+        ds = pydicom.dcmread(path)
+        rounded = [round(float(value), 3) for value in ds.ImageOrientationPatient]
+        path.write_bytes(edited(path.read_bytes(), put("ImageOrientationPatient", rounded)))
+    found = import_dicom(folder).cines[0].cine
+    np.testing.assert_allclose(found.spacing, expected.spacing, rtol=1e-6)
+    np.testing.assert_allclose(found.affine, expected.affine, atol=0.02)
+
+
+def test_directions_that_are_none(folder: Path) -> None:
+    path = next(folder.glob("002_sax/*"))
+    wrong = [float(value) * 1.008 for value in pydicom.dcmread(path).ImageOrientationPatient]
+    with pytest.raises(InputError, match="does not say where its image lies"):
+        import_dicom(change(folder, put("ImageOrientationPatient", wrong)))
 
 
 @pytest.mark.parametrize("value", [b"MR", b"inf ", b"ISO_IR 9", b"\\\\", b"ISO 2022 IR 87\\ISO_IR 100 "])
