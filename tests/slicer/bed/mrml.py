@@ -82,6 +82,12 @@ class Mrml:
             table.SetColor(i, f"color {i}", (i * 97 % 256) / 255, (i * 57 % 256) / 255, (i * 23 % 256) / 255)
         self.scene.AddNode(table)
 
+    def _forget_conversions(self) -> None:
+        """Every logic of Segmentations adds its own to those of the process, and each segmentation copies them all."""
+        factory = self.slicer.vtkSegmentationConverterFactory.GetInstance()
+        for rule in list(factory.GetConverterRules()):
+            factory.UnregisterConverterRule(rule)
+
     def messages(self) -> list[str]:
         """Warnings and errors of VTK and MRML since the start, or since the last `forget_messages`."""
         text = self._window.GetOutput()[self._forgotten :]
@@ -97,6 +103,7 @@ class Mrml:
         for logic in self.logics.values():
             logic.SetMRMLScene(None)
         self.logics.clear()
+        self._forget_conversions()
         self.scene.Clear(1)
         self.application_logic.SetMRMLScene(None)
         self.application_logic = None
