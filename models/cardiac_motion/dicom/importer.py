@@ -152,7 +152,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _torn_out(left: Sequence[Left], slices: Sequence[TimedSlice]) -> tuple[list[Left], list[TimedSlice]]:
-    """What is no MR image though its series is a cine is an error, and the slices that lack it are lost with it."""
+    """What is no MR image though its series is a cine is an error; the slices that lack it are lost with it."""
     counts: defaultdict[str, list[int]] = defaultdict(list)
     for each in slices:
         counts[each.first.series_uid].append(each.n_frames)
