@@ -177,7 +177,7 @@ def _value_changed(lines: list[str], luck: random.Random) -> str:
     if name in _VALUES:
         new = luck.choice(_VALUES[name])
     elif name == "kinds":
-        kinds = value.split()
+        kinds = value.split() or [""]
         kinds[luck.randrange(len(kinds))] = luck.choice(_KINDS)
         new = " ".join(kinds)
     else:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from benchmarks.fuzz.dicom import DicomTarget
+from benchmarks.fuzz.frames import FramesTarget
+from benchmarks.fuzz.motion import CacheTarget, MotionTarget
 from benchmarks.fuzz.nifti import NiftiTarget
 from benchmarks.fuzz.nrrd import NrrdTarget
 from benchmarks.fuzz.target import Target
 
-_ALL: tuple[Target, ...] = (NiftiTarget(), NrrdTarget(), DicomTarget())
+_ALL: tuple[Target, ...] = (
+    NiftiTarget(),
+    NrrdTarget(),
+    FramesTarget(),
+    DicomTarget(),
+    MotionTarget(),
+    CacheTarget(),
+)
 
 TARGETS: dict[str, Target] = {target.name: target for target in _ALL}

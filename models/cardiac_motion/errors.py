@@ -17,3 +17,9 @@ class Cancelled(CardiacMotionError):  # noqa: N818 - not an error: the user aske
 
 class GeometryWarning(UserWarning):
     """The geometry of a file is unusual but was understood; the message says how."""
+
+
+def shown(value: object, length: int = 60) -> str:
+    """A value as a message shows it: on one line, and cut where it is longer than anybody reads."""
+    text = repr(value)
+    return text if len(text) <= length else f"{text[:length]}..."

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from cardiac_motion.cine import Cine, check_affine, cycle_seconds, spacing_of
-from cardiac_motion.errors import InputError
+from cardiac_motion.errors import InputError, shown
 from cardiac_motion.fields import Interpolation, compose, invert, sample, to_mm, warp
 
 FloatField = npt.NDArray[np.float32]
@@ -74,7 +74,7 @@ class Motion:
             raise InputError(f"frame times must increase strictly, got {times.tolist()}")
         residual = self.inverse_residual_mm
         if residual is not None and not (isinstance(residual, int | float) and 0 <= residual < np.inf):
-            raise InputError(f"inverse_residual_mm must be None or a distance in mm, got {residual!r}")
+            raise InputError(f"inverse_residual_mm must be None or a distance in mm, got {shown(residual)}")
         affine = check_affine(self.affine)
         for array in (times, affine):
             array.setflags(write=False)

@@ -14,11 +14,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
+import re
+import struct
 import sys
 import time
 import zipfile
-import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +31,7 @@ import numpy.typing as npt
 
 from cardiac_motion.atomic import atomic_path
 from cardiac_motion.errors import InputError
+from cardiac_motion.io.image_file import check_voxel_count
 from cardiac_motion.motion import FloatField, Motion
 
 DEFAULT_MAX_BYTES = 4 * 2**30
@@ -37,8 +40,18 @@ DEFAULT_MAX_BYTES = 4 * 2**30
 _FORMAT_VERSION = 1
 _ABANDONED_SECONDS = 3600.0
 _FIELDS = ("to_reference", "from_reference")
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, IndexError, TypeError, ValueError)
-"""What a damaged file may lead to; InputError is a ValueError."""
+_ARRAYS = ("about", "affine", "frame_times", *_FIELDS)
+_DAMAGE = (
+    zipfile.BadZipFile, ArithmeticError, AttributeError, EOFError, LookupError, RuntimeError, TypeError,
+    ValueError, struct.error,
+)  # fmt: skip
+"""What a damaged file may lead to; InputError is a ValueError, nesting too deep a RuntimeError."""
+_NPY = re.compile(
+    rb"\x93NUMPY[\x01-\x03]\0.{2,4}?\{'descr': '(<f[48]|<U\d{1,9})', 'fortran_order': (False|True), "
+    rb"'shape': \(((?:\d{1,9}, ?)*\d{0,9})\), \} *\n",
+    re.DOTALL,
+)
+"""Head of an array as numpy writes those of a motion; numpy reads any, by a parser of Python."""
 
 _log = logging.getLogger(__name__)
 
@@ -108,7 +121,7 @@ class MotionCache:
             motion = _read(path, key)
         except FileNotFoundError:
             return None
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             # No permission, no memory, a share that is away: nothing of that says that the file is bad.
             _log.warning("a motion in the cache could not be read: %s", _kind(error))
             return None
@@ -221,22 +234,50 @@ def _moving_box(motion: Motion) -> tuple[slice, slice, slice]:
 
 
 def _read(path: Path, key: str) -> Motion:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as entry:
-        about = json.loads(str(entry["about"][()]))
-        if about["key"] != key:
-            raise InputError(f"the file is of the key {about['key']}")
-        shape = tuple(about["shape"])
-        whole = [_in_whole(entry[name], shape, about["start"]) for name in _FIELDS]
-        return Motion(
-            whole[0],
-            whole[1],
-            affine=entry["affine"],
-            frame_times=entry["frame_times"],
-            **{
-                name: about[name]
-                for name in ("reference", "model", "version", "image_hash", "settings", "inverse_residual_mm")
-            },
-        )
+    entry = _arrays(path)
+    about = json.loads(str(entry["about"][()]))
+    if about["key"] != key:
+        raise InputError(f"the file is of the key {about['key']}")
+    shape = tuple(about["shape"])
+    check_voxel_count((3, *shape))
+    whole = [_in_whole(entry[name], shape, about["start"]) for name in _FIELDS]
+    return Motion(
+        whole[0],
+        whole[1],
+        affine=entry["affine"],
+        frame_times=entry["frame_times"],
+        **{
+            name: about[name]
+            for name in ("reference", "model", "version", "image_hash", "settings", "inverse_residual_mm")
+        },
+    )
+
+
+def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a file; memory grows with what it holds, whatever it promises."""
+    found = {}
+    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        for name in _ARRAYS:
+            member = archive.getinfo(f"{name}.npy")
+            if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
+                raise InputError(f"expected {name} as it is, got it compressed")
+            found[name] = _array(archive.read(member))  # which compares its checksum
+            if (found[name].dtype.kind == "U") != (name == "about"):
+                raise InputError(f"expected other values in {name}, got {found[name].dtype}")
+    return found
+
+
+def _array(content: bytes) -> npt.NDArray[Any]:
+    head = _NPY.match(content)
+    if head is None:
+        raise InputError("expected an array of numbers or text")
+    dtype = np.dtype(head[1].decode())
+    shape = tuple(int(size) for size in head[3].replace(b",", b" ").split())
+    if math.prod(shape) * dtype.itemsize != len(content) - head.end():
+        raise InputError(f"expected an array of {shape} {dtype}, got {len(content) - head.end()} bytes")
+    return np.frombuffer(content, dtype, offset=head.end()).reshape(
+        shape, order="F" if head[2] == b"True" else "C"
+    )
 
 
 def _in_whole(part: FloatField, shape: tuple[int, ...], start: list[int]) -> FloatField:
@@ -244,5 +285,9 @@ def _in_whole(part: FloatField, shape: tuple[int, ...], start: list[int]) -> Flo
     t, *grid = shape
     whole = np.zeros((t, 3, *grid), dtype=np.float32)
     box = tuple(slice(a, a + n) for a, n in zip(start, part.shape[2:], strict=True))
+    if part.ndim != 5 or any(
+        a < 0 or a + n > size for a, n, size in zip(start, part.shape[2:], grid, strict=True)
+    ):
+        raise InputError(f"expected a part of {shape}, got {part.shape} at {start}")
     whole[(slice(None), slice(3 - part.shape[1], None), *box)] = part
     return whole

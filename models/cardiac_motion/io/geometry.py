@@ -31,13 +31,16 @@ class CornerDistance:
 def corner_distance(affine: Affine, other: Affine, shape: Sequence[int]) -> CornerDistance:
     """Largest distance between the eight outer corners of two grids of the same shape (Z, Y, X).
 
-    Corners bound every other point of the grid, so that a small distance there means the same grid.
+    Corners bound every other point of the grid, so that a small distance there means the same grid. Infinite where
+    it is beyond numbers.
     """
     z, y, x = shape
     corners = np.array([(*c, 1.0) for c in product((-0.5, x - 0.5), (-0.5, y - 0.5), (-0.5, z - 0.5))]).T
-    difference = (other - affine) @ corners
-    voxels = np.linalg.solve(affine[:3, :3], difference[:3])
-    return CornerDistance(float(np.abs(voxels).max()), float(np.linalg.norm(difference[:3], axis=0).max()))
+    with np.errstate(over="ignore", invalid="ignore"):
+        difference = (other - affine) @ corners
+        voxels = np.abs(np.linalg.solve(affine[:3, :3], difference[:3])).max()
+        mm = np.linalg.norm(difference[:3], axis=0).max()
+    return CornerDistance(*(float(each) if np.isfinite(each) else np.inf for each in (voxels, mm)))
 
 
 def skew(affine: Affine) -> float:

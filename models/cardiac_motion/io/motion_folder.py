@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from cardiac_motion.atomic import atomic_path
 from cardiac_motion.cine import Cine, check_affine
-from cardiac_motion.errors import GeometryWarning, InputError
+from cardiac_motion.errors import GeometryWarning, InputError, shown
 from cardiac_motion.io.geometry import (
     RAS_TO_LPS,
     SKEW_TOLERANCE,
@@ -47,6 +47,9 @@ GRID_TOLERANCE = 0.01
 
 MOTION_FOLDER_NAMES = ("motion.json", "to_reference_000.nrrd", "from_reference_000.nrrd")
 """What `write_motion` writes, the other frames aside."""
+
+_IN_PLANE = 1e-4
+"""Movement out of a plane that is rounding, as a share of the largest movement, or of 1 mm if that is less."""
 
 _FORMAT = "cardiac-motion"
 _CONVENTIONS = {
@@ -168,13 +171,13 @@ def _read_about(path: Path) -> dict[str, Any]:
             raise InputError("is not there; expected a motion folder, which holds it")
         try:
             about = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:  # also text that is no UTF-8
+        except (ValueError, RecursionError) as error:  # also text that is no UTF-8, or nested without end
             raise InputError(f"is not valid JSON: {error}") from error
         if not isinstance(about, dict) or about.get("format") != _FORMAT:
             raise InputError(f'does not say "format": "{_FORMAT}", so that it describes something else')
         version = about.get("convention_version")
         if version != CONVENTION_VERSION:
-            raise InputError(f"has convention version {version!r}; this software reads {CONVENTION_VERSION}")
+            raise InputError(f"has convention version {shown(version)}; this software reads {CONVENTION_VERSION}")
         expected = {"shape", "in_plane", "reference", "frame_times", "affine", "model", "version", "image_hash"}
         missing = (expected | {"settings", "inverse_residual_mm"}) - set(about)
         if missing:
@@ -184,24 +187,36 @@ def _read_about(path: Path) -> dict[str, Any]:
 
 def _whole_number(value: object, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InputError(f"expected a whole number for {name}, got {value!r}")
+        raise InputError(f"expected a whole number for {name}, got {shown(value)}")
     return value
+
+
+def _numbers(value: object, name: str, *, axes: int) -> npt.NDArray[np.float64]:
+    """Lists of numbers as an array; what numpy would make numbers of, such as text, is none."""
+    kinds = {list} if axes else {int, float}
+    if type(value) not in kinds:
+        raise InputError(f"expected numbers in {name}, got {shown(value)}")
+    try:
+        if not isinstance(value, list):
+            return np.array(value, dtype=np.float64)
+        return np.array([_numbers(each, name, axes=axes - 1) for each in value], dtype=np.float64)
+    except (ValueError, OverflowError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"expected numbers in {name}: {error}") from error
 
 
 def _checked_about(about: dict[str, Any]) -> tuple[tuple[int, int, int, int], dict[str, Any]]:
     """The shape (T, Z, Y, X) and what a `Motion` keeps beside its fields."""
     sizes = about["shape"]
     if not isinstance(sizes, list) or len(sizes) != 4:
-        raise InputError(f"expected a shape [T, Z, Y, X], got {sizes!r}")
+        raise InputError(f"expected a shape [T, Z, Y, X], got {shown(sizes)}")
     t, z, y, x = (_whole_number(size, "each size in shape") for size in sizes)
     check_voxel_count((t, 3, z, y, x))
-    try:
-        affine = check_affine(about["affine"])
-        times = np.array(about["frame_times"], dtype=np.float64)
-    except InputError:
-        raise
-    except (TypeError, ValueError) as error:
-        raise InputError(f"expected numbers in affine and frame_times: {error}") from error
+    if not isinstance(about["in_plane"], bool):
+        raise InputError(f"expected true or false for in_plane, got {shown(about['in_plane'])}")
+    affine = check_affine(_numbers(about["affine"], "affine", axes=2))
+    times = _numbers(about["frame_times"], "frame_times", axes=1)
     kept = {name: str(about[name]) for name in ("model", "version", "image_hash")}
     return (t, z, y, x), {
         **kept,
@@ -243,6 +258,11 @@ def _read_fields(
     _in_parallel(read, enumerate(files))
     if in_plane:
         # The way to world coordinates and back leaves rounding, and a plane left by a hair is not in-plane.
+        largest = float(np.abs(fields[:, 0]).max())
+        if largest > _IN_PLANE * max(float(np.abs(fields).max()), 1.0):
+            raise InputError(
+                f"{folder}: motion.json says that nothing moves along z, but {name} has up to {largest:.3g} mm"
+            )
         fields[:, 0] = 0
     return fields
 

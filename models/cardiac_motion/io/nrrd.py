@@ -112,9 +112,6 @@ def _is_compressed(header: NrrdHeader) -> bool:
     encoding = str(header.fields["encoding"]).lower()
     if encoding not in {"raw", "gzip", "gz"}:
         raise InputError(f"its voxels are encoded as {encoding!r}; expected raw or gzip")
-    skipped = {"line skip", "lineskip", "byte skip", "byteskip"} & header.fields.keys()
-    if any(header.fields[name] != 0 for name in skipped):
-        raise InputError("its header skips lines or bytes before the voxels; expected them right after the header")
     return encoding != "raw"
 
 

@@ -74,6 +74,9 @@ def read_nrrd_header(file: BinaryIO) -> NrrdHeader:
         raise InputError(f"its header lacks {', '.join(missing)}")
     if "data file" in fields or "datafile" in fields:
         raise InputError("is a header whose voxels are in another file; expected both in one .nrrd file")
+    skipped = {"line skip", "lineskip", "byte skip", "byteskip"} & fields.keys()
+    if any(fields[name] != 0 for name in skipped):
+        raise InputError("its header skips lines or bytes before the voxels; expected them right after the header")
     _check_sizes_are_whole(lines)
     header = NrrdHeader(fields, pairs)
     if fields["dimension"] != len(header.sizes):

@@ -111,7 +111,7 @@ def _nrrd_layout(header: dict[str, Any]) -> tuple[np.dtype[Any], Affine]:
     lps = np.eye(4)
     lps[:3, :3], lps[:3, 3] = directions[1:].T, origin
     order = "<" if header["endian"] == "little" else ">"
-    return np.dtype(f"{order}{'f4' if header['type'] == 'float' else 'f8'}"), check_affine(RAS_TO_LPS @ lps)
+    return np.dtype(f"{order}{'f4' if header['type'] == 'float' else 'f8'}"), RAS_TO_LPS @ check_affine(lps)
 
 
 def _read_nifti(path: Path) -> VectorImage:

@@ -14,7 +14,7 @@ from cardiac_motion.cine import Cine
 from cardiac_motion.dicom.importer import import_dicom
 from cardiac_motion.errors import InputError
 from pydicom.dataset import FileDataset
-from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, RLELossless
 
 from benchmarks.dicom_folders import edited
 
@@ -77,7 +77,7 @@ def test_pixels_that_are_not_compressed_as_the_file_says(folder: Path, syntax: s
     for path in folder.glob("002_sax/*"):
         content = path.read_bytes()
         ds = pydicom.dcmread(path)
-        ds.file_meta.TransferSyntaxUID = syntax
+        ds.file_meta.TransferSyntaxUID = UID(syntax)
         start = 132 + 12 + int(ds.file_meta.FileMetaInformationGroupLength)
         pydicom.filewriter.write_file_meta_info(meta := pydicom.filebase.DicomBytesIO(), ds.file_meta)
         path.write_bytes(content[:132] + meta.getvalue() + content[start:])
