@@ -96,14 +96,15 @@ def parse_header(block: bytes) -> Header:
         raise InputError(f"is not a NIfTI file: its header has the mark {fields['magic']!r}")
     if fields["datatype"] not in _TYPES:
         raise InputError(f"holds values of the type {fields['datatype']}; expected one real number per voxel")
-    offset = float(fields["offset"])
-    if not 0 <= offset <= _MAX_OFFSET:
-        raise InputError(f"its header puts the first voxel at byte {offset:g}")
+    offset, earliest = float(fields["offset"]), size + 4
+    # After header and extension mark at the earliest, which 0 stands for.
+    if offset != 0 and (not earliest <= offset <= _MAX_OFFSET or offset != int(offset)):
+        raise InputError(f"its header puts the first voxel at byte {offset:g}; expected {earliest} or a later one")
     return Header(
         size=size,
         shape=_shape(fields["dim"]),
         dtype=np.dtype(order + _TYPES[fields["datatype"]]),
-        offset=max(int(offset), size + 4),
+        offset=int(offset) or earliest,
         slope=float(fields["slope"]),
         intercept=float(fields["intercept"]),
         fields=fields,

@@ -83,7 +83,7 @@ class Mrml:
         self.scene.AddNode(table)
 
     def _forget_conversions(self) -> None:
-        """Every logic of Segmentations adds its own to those of the process, and each segmentation copies them all."""
+        """Every logic of Segmentations adds its own to those of the process; each segmentation copies all."""
         factory = self.slicer.vtkSegmentationConverterFactory.GetInstance()
         for rule in list(factory.GetConverterRules()):
             factory.UnregisterConverterRule(rule)
