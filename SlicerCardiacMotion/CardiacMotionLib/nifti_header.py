@@ -34,6 +34,7 @@ _LAYOUTS: dict[int, dict[str, tuple[str, int]]] = {
     },
     540: {
         "magic": ("4s", 4),
+        "line_ends": ("4s", 8),
         "datatype": ("h", 12),
         "dim": ("8q", 16),
         "pixdim": ("8d", 104),
@@ -50,6 +51,11 @@ _LAYOUTS: dict[int, dict[str, tuple[str, int]]] = {
 }
 """Format and byte of each field, by the size of the header."""
 
+_MARKS = {348: b"n+1", 540: b"n+2"}
+"""Of headers by their size."""
+_LINE_ENDS = (b"\r\n\x1a\n", bytes(4))
+"""After the mark of the longer header: they show whether the file was transferred as text."""
+_XFORM_CODES = range(6)
 _MAX_OFFSET = 2**26
 _LARGEST_SIZE = 2**15 - 1
 _SPATIAL_UNITS_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
@@ -92,8 +98,11 @@ def parse_header(block: bytes) -> Header:
         fields[name] = entries if len(entries) > 1 else entries[0]
     if fields["magic"][:2] == b"ni":
         raise InputError("is one half of a .hdr/.img pair; expected header and voxels in one .nii file")
-    if fields["magic"][:2] != b"n+":
-        raise InputError(f"is not a NIfTI file: its header has the mark {fields['magic']!r}")
+    mark = fields["magic"].rstrip(b"\0")
+    if mark != _MARKS[size]:
+        raise InputError(f"is not a NIfTI file: its header has the mark {mark!r}; expected {_MARKS[size]!r}")
+    if fields.get("line_ends", _LINE_ENDS[0]) not in _LINE_ENDS:
+        raise InputError("is damaged: the line ends in its mark were changed, as by a transfer as text")
     if fields["datatype"] not in _TYPES:
         raise InputError(f"holds values of the type {fields['datatype']}; expected one real number per voxel")
     offset, earliest = float(fields["offset"]), size + 4
@@ -146,6 +155,11 @@ def orientation(header: Header) -> tuple[Affine, list[str]]:
     """
     fields, notes = header.fields, []
     pixdim = np.array(fields["pixdim"], dtype=np.float64)
+    for form in ("sform", "qform"):
+        if fields[f"{form}_code"] not in _XFORM_CODES:
+            # Readers differ on what such a form is worth: some use it, some do not.
+            code = fields[f"{form}_code"]
+            raise InputError(f"its {form} is of the unknown kind {code}; expected {form}_code 0 to 5")
     with np.errstate(invalid="ignore", over="ignore"):  # a damaged header may hold anything
         if fields["sform_code"] > 0:
             affine = np.vstack([np.reshape(fields["srow"], (3, 4)), (0, 0, 0, 1)]).astype(np.float64)
