@@ -105,7 +105,7 @@ class Cases:
                 name = str(found.get("name", ""))
                 ending = next((each for each in _ENDINGS if name.lower().endswith(each)), ".nii.gz")
                 sha256 = str(found.get("checksum", "")).rpartition(":")[2] or None
-                path = folder / f"{image_id}{ending}"
+                path = folder / f"{image_id_of(image_id)}{ending}"  # no path of the server's choosing
                 if sha256 is None or not path.is_file() or _sha256(path) != sha256:
                     folder.mkdir(parents=True, exist_ok=True)
                     client.get_image(
