@@ -215,19 +215,37 @@ def test_nothing_is_left_behind(qt_app: Any, tmp_path: Path) -> None:
     slicer = importlib.import_module("slicer")
     names, modules = set(vars(slicer)), {name for name in sys.modules if not name.startswith("tests.")}
     hook = sys.excepthook
-    gone: list[str] = []
+    scene = importlib.import_module("vtk").vtkWeakReference()
     with open_bed(tmp_path) as bed:
-        bed.scene.AddObserver("DeleteEvent", lambda *_: gone.append("scene"))
+        scene.Set(bed.scene)
         _cine(bed)
         bed.qt.QWidget().show()
         assert "qt" in sys.modules
     del bed
     gc.collect()
-    assert gone == ["scene"]
+    assert scene.Get() is None
     assert set(vars(slicer)) == names
     assert not {"qt", "ctk", "slicer.i18n", "slicer.ScriptedLoadableModule"} & set(sys.modules)
     assert {name for name in sys.modules if name.startswith(("qt", "ctk"))} <= modules
     assert sys.excepthook is hook
+
+
+def test_an_observer_that_was_left_is_not_called_by_the_garbage_collection(qt_app: Any, tmp_path: Path) -> None:
+    called: list[str] = []
+
+    def forget(scene: Any) -> None:
+        def observer(*_: object) -> None:
+            called.append(scene.GetClassName())  # holds the scene, which holds it
+
+        for event in ("DeleteEvent", scene.EndCloseEvent):
+            scene.AddObserver(event, observer)
+
+    with open_bed(tmp_path) as bed:
+        forget(bed.scene)
+    del bed
+    count = len(called)
+    gc.collect()
+    assert len(called) == count
 
 
 def test_a_bed_that_fails_cleans_up(qt_app: Any, tmp_path: Path) -> None:

@@ -109,6 +109,9 @@ class Mrml:
         self.application_logic = None
         self.scene.SetDataIOManager(None)
         self.scene.SetCacheManager(None)
+        # What still observes the scene must not be called when it is destroyed, perhaps by Python's garbage
+        # collection, which may have taken the function apart already: the process would end.
+        self.scene.RemoveAllObservers()
         self.scene = None
         self._vtk.vtkObject.GlobalWarningDisplayOn()
         self._vtk.vtkOutputWindow.SetInstance(self._old_window)
