@@ -8,6 +8,7 @@ from benchmarks.fuzz.motion import CacheTarget, MotionTarget
 from benchmarks.fuzz.nifti import NiftiTarget
 from benchmarks.fuzz.nrrd import NrrdTarget
 from benchmarks.fuzz.target import Target
+from benchmarks.fuzz.weights import WeightsTarget
 
 _ALL: tuple[Target, ...] = (
     NiftiTarget(),
@@ -16,6 +17,7 @@ _ALL: tuple[Target, ...] = (
     DicomTarget(),
     MotionTarget(),
     CacheTarget(),
+    WeightsTarget(),
 )
 
 TARGETS: dict[str, Target] = {target.name: target for target in _ALL}

@@ -20,7 +20,7 @@ from cardiac_motion.segmentation.anatomy import tidy
 from cardiac_motion.segmentation.base import Floats, Segmentation, check_frames
 from cardiac_motion.segmentation.window import Window
 from cardiac_motion.training.augment import standardise
-from cardiac_motion.weights import Weights, build_network, load_weights
+from cardiac_motion.weights import Weights, fitted_network, load_weights
 from cardiac_motion.working_grid import find_heart
 
 BATCH = 16
@@ -83,9 +83,7 @@ class NetworkSegmentation:
 
     @cached_property
     def _network(self) -> nn.Module:
-        network = build_network(self._weights.network, self._weights.config)
-        network.load_state_dict(dict(self._weights.state))
-        return network.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+        return fitted_network(self._weights).eval().to("cuda" if torch.cuda.is_available() else "cpu")
 
     def segment(
         self,

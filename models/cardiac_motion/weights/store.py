@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import pickle
-import zipfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from torch import Tensor
 
 from cardiac_motion.atomic import put_in_place, temporary_beside
 from cardiac_motion.errors import InputError
+from cardiac_motion.weights.archive import read_state
 
 FORMAT = 1
 LARGEST_BYTES = 16 * 2**20
@@ -128,16 +127,10 @@ def load_weights(name_or_path: Path | str) -> Weights:
         raise InputError(
             f"the weights {path} are damaged: expected the SHA-256 {about['sha256'][:12]}…, got {checksum[:12]}…"
         )
-    if not zipfile.is_zipfile(io.BytesIO(content)):
-        # torch would take it for a file of its older format, which nothing here writes.
-        raise InputError(f"expected weights in {path}, got a file of something else")
     try:
-        held = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        raise InputError(f"expected weights in {path}, got a file of something else") from error
-    state = held.get("state") if isinstance(held, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(f"expected weights in {path}, got a file of something else")
+        state = read_state(content)
+    except InputError as error:
+        raise InputError(f"expected weights in {path}, got {error}") from error
     return Weights(
         model=about["model"],
         network=about["network"],
@@ -174,7 +167,7 @@ def _about(path: Path) -> dict[str, Any]:
         about = json.loads(sidecar.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"expected {sidecar.name} beside the weights {path}, there is no such file") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot read {sidecar}, which says what the weights are: {error}") from error
     kinds = {"format": int, "model": str, "network": str, "config": dict, "sha256": str}
     if not isinstance(about, dict) or not all(isinstance(about.get(k), kind) for k, kind in kinds.items()):
