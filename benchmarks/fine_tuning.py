@@ -3,8 +3,7 @@
     python -m benchmarks.fine_tuning --weights WEIGHTS [--contrast dark_blood] [--patients 5] [--minutes 5]
 
 Synthetic patients whose tissues have other signals than any bSSFP cine: five, labelled at ED and ES, are written
-as files and given to `cardiac-motion train --data`, which holds one of them out to validate on. Dice of RV,
-myocardium and LV is over all pixels of all slices of ten unseen patients at ED and ES, before and after.
+as files and given to what `cardiac-motion train --data` runs. Dice of RV, myocardium and LV is over all pixels of all slices of ten unseen patients at ED and ES, before and after.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from cardiac_motion.cine import Cine
+from cardiac_motion.cli.console import parse_settings
 from cardiac_motion.datasets import CaseData, find_dataset
 from cardiac_motion.io import write_cine, write_labels
 from cardiac_motion.phantom import REPORT_SEEDS, TRAINING_SEEDS_START, AppearanceOptions, PhantomOptions
@@ -128,6 +128,7 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--patients", type=int, default=5)
     parser.add_argument("--unseen", type=int, default=10, help=f"at most {len(REPORT_SEEDS)}")
     parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--option", action="append", default=[], help="of training, as NAME=VALUE")
     parser.add_argument("--before", action="store_true", help="only what the weights are worth as they are")
     arguments = parser.parse_args(given)
     signals, before = CONTRASTS[arguments.contrast], load_weights(arguments.weights)
@@ -147,7 +148,7 @@ def main(given: Sequence[str] | None = None) -> int:
                 Path(temporary) / "run",
                 data=folders["labelled"],
                 start_from=arguments.weights,
-                changes={"minutes": arguments.minutes},
+                changes={"minutes": arguments.minutes} | parse_settings(arguments.option),
             )
             assert trained is not None
             result |= {

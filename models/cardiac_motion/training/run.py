@@ -202,7 +202,7 @@ def _task_of_cases(
         else f"{len(held_out)} slices of {len({case.patient for case in validation})} other patients"
     )
     return SegmentationTask(
-        recipe,
+        replace(recipe, augmentation=recipe.case_augmentation),
         training={"cases": slices},
         validation=held_out,
         seed=seed,

@@ -94,7 +94,7 @@ def test_from_nothing_to_weights_and_on_to_a_data_set(
     assert "unet: 4 steps" in out
     card = (tmp_path / "second" / "unet.md").read_text(encoding="utf-8")
     assert f"Training went on from unet.pt (SHA-256 {first['sha256'][:12]}" in card
-    assert "of 2 patients; validated on 4 slices of 1 other patients" in card
+    assert "12 labelled slices of 3 patients; validated on the same slices" in card
     assert load_weights(tmp_path / "second" / "unet.pt").config == weights.config
 
 

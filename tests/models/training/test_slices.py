@@ -89,12 +89,12 @@ def _cases(patients: int) -> list[Case]:
 
 
 def test_patients_are_held_out_whole() -> None:
-    training, validation = hold_out(_cases(5))
-    assert len(training) == 8
-    assert len(validation) == 2
+    training, validation = hold_out(_cases(10))
+    assert len(training) == 16
+    assert len(validation) == 4
     assert not {case.patient for case in training} & {case.patient for case in validation}
-    assert [case.id for case in hold_out(_cases(5))[1]] == [case.id for case in validation]
-    few = hold_out(_cases(2))
+    assert [case.id for case in hold_out(_cases(10))[1]] == [case.id for case in validation]
+    few = hold_out(_cases(7))
     assert few[0] is few[1]
 
 

@@ -23,7 +23,7 @@ DEUNET = SegmentationRecipe(
         clips=128, seed=TUNING_SEEDS[0], arguments=replace(_CLIP, random_contrast=0.0, varied=False)
     ),
     fit=FitOptions(steps=6000, batch=16, learning_rate=2e-3, warmup=100, validate_every=250, minutes=90),
-    fine_tuning=FitOptions(steps=2000, batch=16, learning_rate=5e-4, warmup=50, validate_every=50, minutes=5),
+    fine_tuning=FitOptions(steps=2000, batch=16, learning_rate=2e-3, warmup=20, validate_every=100, minutes=5),
     # It gives logits at one level.
     supervision=(1.0,),
     frames=3,

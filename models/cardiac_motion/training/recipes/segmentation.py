@@ -25,6 +25,10 @@ from cardiac_motion.training.task import Batch
 from cardiac_motion.weights.networks import build_network
 
 _VALIDATION_BATCH = 16
+GENTLE = Augmentation(
+    scale=1.2, stretch=1.1, bend=2.0, gamma=0.15, bias=0.15, texture=0.1, blur=0.6, coarsen=1.5, noise=0.04
+)
+"""Changes within which the images of one scanner vary."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ class SegmentationRecipe:
         config: arguments of the network; ``classes`` and, of one that is told the view, ``views`` among them.
         training: clips to train on.
         validation: clips to score on, of hearts as patients have them.
-        augmentation: of the training clips.
+        augmentation: of the synthetic clips.
+        case_augmentation: of labelled cases, which look as those do that the model is then used on.
         fit: options for training from nothing.
         fine_tuning: options for going on from weights on labelled cases.
         supervision: weights of the logits at the levels that a network gives, coarsest first.
@@ -67,6 +72,7 @@ class SegmentationRecipe:
     fit: FitOptions
     fine_tuning: FitOptions
     augmentation: Augmentation = field(default_factory=Augmentation)
+    case_augmentation: Augmentation = GENTLE
     supervision: tuple[float, ...] = (0.25, 0.5, 1.0)
     smooth: float = 1.0
     frames: int = 1

@@ -17,5 +17,5 @@ UNET = SegmentationRecipe(
         clips=64, shard=64, seed=TUNING_SEEDS[0], arguments=ClipArguments(random_contrast=0.0, varied=False)
     ),
     fit=FitOptions(steps=6000, batch=16, learning_rate=2e-3, warmup=100, validate_every=250, minutes=90),
-    fine_tuning=FitOptions(steps=2000, batch=16, learning_rate=5e-4, warmup=50, validate_every=50, minutes=5),
+    fine_tuning=FitOptions(steps=2000, batch=16, learning_rate=2e-3, warmup=20, validate_every=100, minutes=5),
 )
