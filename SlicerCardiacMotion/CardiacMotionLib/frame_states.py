@@ -44,9 +44,14 @@ class FrameStates:
 
     @property
     def key_frames(self) -> tuple[int, ...]:
-        """Frames that were drawn or corrected, in order; they are never overwritten."""
+        """Frames that were drawn or corrected, in order; labels are carried from them."""
         keys = {FrameState.DRAWN, FrameState.CORRECTED}
         return tuple(sorted(t for t, state in self.states.items() if state in keys))
+
+    @property
+    def kept(self) -> frozenset[int]:
+        """Frames that no propagation overwrites: key frames, and those that were verified."""
+        return self.verified.union(self.key_frames)
 
     @property
     def propagated(self) -> tuple[int, ...]:
@@ -68,18 +73,24 @@ class FrameStates:
         return self._with({frame: state})
 
     def carried(self, frames: Iterable[int]) -> FrameStates:
-        """After labels were carried to these frames; key frames among them stay what they are."""
-        keys = set(self.key_frames)
-        return self._with({t: FrameState.PROPAGATED for t in frames if t not in keys})
+        """After labels were carried to these frames; those that are kept stay what they are."""
+        kept = self.kept
+        return self._with({t: FrameState.PROPAGATED for t in frames if t not in kept})
+
+    def restored(self, before: FrameStates, frames: Iterable[int]) -> FrameStates:
+        """These frames as they were before, the others as they are."""
+        wanted = set(frames)
+        back = self._with({t: before.state(t) for t in wanted})
+        return replace(back, verified=back.verified | (before.verified & wanted))
 
     def released(self, frame: int) -> FrameStates:
-        """Make a key frame an ordinary one, which the next propagation overwrites.
+        """Make a frame that is kept an ordinary one, verified no more, which the next propagation overwrites.
 
         Raises:
             ValueError: it is none.
         """
-        if frame not in self.key_frames:
-            raise ValueError(f"frame {frame} is no key frame; key frames are {list(self.key_frames)}")
+        if frame not in self.kept:
+            raise ValueError(f"frame {frame} is neither key frame nor verified; those are {sorted(self.kept)}")
         return self._with({frame: FrameState.PROPAGATED})
 
     def with_verified(self, frame: int, is_verified: bool) -> FrameStates:

@@ -120,8 +120,8 @@ def _checked(values: npt.NDArray[Any], affine: Affine, request: Request) -> Labe
 class Propagation:
     """Starts propagations and writes their results. Main thread only.
 
-    Only the newest request counts. Frames that became key frames meanwhile are not overwritten, and what is
-    written is one step that can be undone.
+    Only the newest request counts. Frames that became key frames meanwhile, or are verified, are not overwritten,
+    and what is written is one step that can be undone.
 
     Args:
         tasks: runs the work.
@@ -131,6 +131,7 @@ class Propagation:
         progress: emitted with fraction and message while one is under way.
         finished: emitted with the answer's parameters when its labels are on the frames.
         failed: emitted with what went wrong; nothing has changed then.
+        kept_verified: frames that the last one would have written, had they not been verified.
     """
 
     def __init__(self, tasks: Tasks, link: ServerLink) -> None:
@@ -138,6 +139,7 @@ class Propagation:
         self.progress: Signal[tuple[float, str]] = Signal()
         self.finished: Signal[Mapping[str, Any]] = Signal()
         self.failed: Signal[BaseException] = Signal()
+        self.kept_verified: tuple[int, ...] = ()
 
     @property
     def is_running(self) -> bool:
@@ -159,7 +161,7 @@ class Propagation:
             workspace: the case.
             params: of the task, such as the model.
             key_frames: those to start from; by default all.
-            targets: frames to write; by default all that are no key frames.
+            targets: frames to write; by default all. Those that are kept are not written.
             on_gone: called in place of `failed` where the server does not have the image any more.
 
         Raises:
@@ -206,6 +208,7 @@ class Propagation:
         order = sorted(wanted, key=lambda t: min((t - shown) % count, (shown - t) % count))
         before = workspace.states
         replaced: dict[int, Labels] = {}
+        kept: list[int] = []
         try:
             for frame in order:
                 yield
@@ -214,10 +217,13 @@ class Propagation:
                 old = workspace.write_carried(frame, carried.labels[frame])
                 if old is not None:
                     replaced[frame] = old
+                elif frame not in workspace.states.key_frames:
+                    kept.append(frame)
         finally:
             # Also where a newer request cuts this one short: what was written is told, and can be undone.
             if workspace.is_alive:
                 workspace.end_step(before, replaced)
+        self.kept_verified = tuple(sorted(kept))
         self.finished.emit(carried.params)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,34 @@ from CardiacMotionLib.signals import Signal
 from CardiacMotionLib.workspace import Workspace
 
 
+@dataclass(frozen=True)
+class Scope:
+    """What a propagation carries, and where to.
+
+    Attributes:
+        from_this_frame: only the labels of the frame that is shown, or, following an edit, of the one edited last;
+            otherwise those of all key frames.
+        frames: first and last frame that may be written, or None for all.
+    """
+
+    from_this_frame: bool = False
+    frames: tuple[int, int] | None = None
+
+    def targets(self, n_frames: int) -> range | None:
+        """The frames that may be written, of so many; None for all.
+
+        Raises:
+            InputError: there is none.
+        """
+        if self.frames is None:
+            return None
+        first, last = self.frames
+        found = range(first, min(last, n_frames - 1) + 1)
+        if not found:
+            raise InputError(f"expected a range of frames, got {first} to {last}")
+        return found
+
+
 class Session:
     """One reader at work. Main thread only.
 
@@ -31,7 +60,8 @@ class Session:
         propagation: carries labels.
         live: has the other frames follow an edit.
         workspace_changed: emitted with the new workspace, or None.
-        motion_params: of the motion task, as the panel has them: the model and its options.
+        motion_params: of the motion task, as the panel has them: the model.
+        scope: what of the labels is carried, and to which frames, as the panel has it; also where `live` asks.
         last_answer: parameters of the last propagation's answer.
         is_following: whether the last propagation was asked for by `live`, not by the reader.
     """
@@ -46,7 +76,9 @@ class Session:
         self.workspace_changed: Signal[Workspace | None] = Signal()
         self.motion_params: Mapping[str, Any] = {}
         self.last_answer: Mapping[str, Any] = {}
+        self.scope = Scope()
         self.is_following = False
+        self._edited_frame: int | None = None
         self._workspace: Workspace | None = None
         self.propagation.finished.connect(self._remember)
 
@@ -73,14 +105,14 @@ class Session:
         self.close_case()
         segmentations = Segmentations.of(cine)
         workspace = Workspace(cine, segmentations, schedule=lambda call: self._single_shot(0, call))
-        workspace.edited.connect(lambda _frame: self.live.edited())
+        workspace.edited.connect(self._edited)
         self._workspace = workspace
         self.workspace_changed.emit(workspace)
         return workspace
 
     def close_case(self) -> None:
         """Work on nothing any more; what is under way for it is cancelled."""
-        workspace, self._workspace = self._workspace, None
+        workspace, self._workspace, self._edited_frame = self._workspace, None, None
         if workspace is not None:
             self.propagation.cancel()
             self.cases.cancel()
@@ -88,17 +120,21 @@ class Session:
             self.last_answer = {}
             self.workspace_changed.emit(None)
 
-    def propagate(self, *, from_frame: int | None = None, targets: range | None = None) -> None:
-        """Carry the labels of the key frames, or of one of them, to the others.
+    def propagate(self) -> None:
+        """Carry the labels of the key frames, or of the one that is shown, to the others, as `scope` says.
 
         A cine that the server does not have, or not any more, is sent first.
 
         Raises:
-            InputError: no connection, no cine, or no key frame.
+            InputError: no connection, no cine, no key frame, or no frame to carry to.
         """
         workspace = self.need_workspace()
+        self._propagate(workspace, workspace.cine.frame)
+
+    def _propagate(self, workspace: Workspace, this_frame: int) -> None:
         self.is_following = False
-        keys = None if from_frame is None else [from_frame]
+        keys = [this_frame] if self.scope.from_this_frame else None
+        targets = self.scope.targets(workspace.cine.n_frames)
         workspace.key_labels(keys)  # whatever is wrong with them is told before anything is sent
 
         def start(on_gone: OnGone | None) -> None:
@@ -113,6 +149,10 @@ class Session:
         self.close_case()
         self.tasks.close()
 
+    def _edited(self, frame: int) -> None:
+        self._edited_frame = frame
+        self.live.edited()
+
     def _follow(self) -> None:
         workspace = self.workspace
         offer: Offer | None = self.link.offer
@@ -122,8 +162,11 @@ class Session:
             # What is being sent or fetched goes first; the frames follow after it.
             self.live.edited()
             return
+        frame = workspace.cine.frame if self._edited_frame is None else self._edited_frame
+        if self.scope.from_this_frame and frame not in workspace.states.key_frames:
+            return  # it was erased: nothing is left on it to be carried
         try:
-            self.propagate()
+            self._propagate(workspace, frame)
         except (InputError, ClientError, OSError) as error:
             # Nobody pressed a button who could be told otherwise.
             self.propagation.failed.emit(error)

@@ -119,10 +119,10 @@ class Workspace:
         self.labels_changed.emit(frozenset(frames))
 
     def write_carried(self, frame: int, labels: Labels) -> Labels | None:
-        """Put carried labels on a frame, unless it is a key frame by now; gives what was there, or None."""
+        """Put carried labels on a frame, unless it is kept; gives what was there, or None."""
         # A stroke that was just drawn may still wait to be noticed: it makes the frame a key frame.
         self.segmentations.look_now()
-        if frame in self._states.key_frames:
+        if frame in self._states.kept:
             return None
         before = self.labels(frame).copy()
         self.segmentations.set_labels(frame, labels)
@@ -148,7 +148,7 @@ class Workspace:
     def undo(self) -> None:
         """Bring back the labels and states before the last propagation.
 
-        Frames that the reader has changed since then stay as they are.
+        Frames that the reader has changed or verified since then stay as they are.
 
         Raises:
             InputError: there is nothing to undo.
@@ -157,20 +157,14 @@ class Workspace:
         if not self.can_undo:
             raise InputError("there is no propagation to undo")
         step = self._undo.pop()
-        changed_since = {t for t in self._states.key_frames if t not in step.states.key_frames}
-        states = step.states
-        written = []
-        for frame, labels in step.labels.items():
-            if frame not in changed_since:
-                self.segmentations.set_labels(frame, labels)
-                written.append(frame)
-        for frame in sorted(changed_since):
-            states = states.edited(frame)
-        self._set_states(states)
+        written = [frame for frame in step.labels if frame not in self._states.kept]
+        for frame in written:
+            self.segmentations.set_labels(frame, step.labels[frame])
+        self._set_states(self._states.restored(step.states, written))
         self.labels_changed.emit(frozenset(written))
 
     def release(self, frame: int) -> None:
-        """Make a key frame an ordinary one.
+        """Make a frame that is kept an ordinary one, verified no more.
 
         Raises:
             InputError: it is none.

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 from slicer.i18n import tr as _
 
-from CardiacMotionLib.errors import InputError
 from CardiacMotionLib.frame_strip import FrameStrip, legend
 from CardiacMotionLib.propagation import TASK
 from CardiacMotionLib.sections.section import Hints, Panel, Section, fill_combo
+from CardiacMotionLib.session import Scope
 from CardiacMotionLib.suggestion import suggestion_of
 
 
@@ -53,6 +53,7 @@ class PropagateSection(Section):
         named = {model.name: f"{model.name} {model.version or ''}".strip() for model in models}
         model = fill_combo(ui.modelCombo, named, parameters.motionModel)
         session.motion_params = {"model": model} if model else {}
+        session.scope = self._scope()
         session.live.is_on = parameters.live and self.is_wanted()
         workspace = self.workspace
         if workspace is None:
@@ -66,7 +67,7 @@ class PropagateSection(Section):
             spin.value = min(value, last)  # an earlier maximum may have cut it
             spin.enabled = parameters.onlyRange
         ui.toLabel.enabled = parameters.onlyRange
-        is_key = frame in states.key_frames
+        is_key, is_verified = frame in states.key_frames, frame in states.verified
         ui.fromThisBox.text = _("Start from this frame only (frame {frame})").format(frame=frame)
         running = session.propagation.is_running
         self._hints.allow(
@@ -91,8 +92,10 @@ class PropagateSection(Section):
         self._hints.allow(
             ui.releaseButton,
             (
-                is_key,
-                _("Frame {frame} is not drawn or corrected, so it is overwritten anyway").format(frame=frame),
+                is_key or is_verified,
+                _("Frame {frame} is not drawn, corrected or verified, so it is overwritten anyway").format(
+                    frame=frame
+                ),
             ),
         )
         ui.stateLabel.text = self._state_text()
@@ -117,20 +120,14 @@ class PropagateSection(Section):
         self.panel.update_soon()
 
     def _propagate(self) -> None:
-        workspace, parameters = self.session.need_workspace(), self.panel.parameters
-        targets: range | None = None
-        if parameters.onlyRange:
-            targets = range(parameters.firstFrame, min(parameters.lastFrame, workspace.cine.n_frames - 1) + 1)
-            if not targets:
-                raise InputError(
-                    _("expected a range of frames, got {first} to {last}").format(
-                        first=parameters.firstFrame, last=parameters.lastFrame
-                    )
-                )
+        self.session.scope = self._scope()
         self.panel.show_progress(self, self._cancel)
-        self.session.propagate(
-            from_frame=workspace.cine.frame if parameters.fromThisFrame else None, targets=targets
-        )
+        self.session.propagate()
+
+    def _scope(self) -> Scope:
+        parameters = self.panel.parameters
+        frames = (parameters.firstFrame, parameters.lastFrame) if parameters.onlyRange else None
+        return Scope(from_this_frame=parameters.fromThisFrame, frames=frames)
 
     def _cancel(self) -> None:
         self.session.propagation.cancel()
@@ -147,8 +144,13 @@ class PropagateSection(Section):
     def _finished(self, params: Mapping[str, Any]) -> None:
         self._percent = 0
         warnings = params.get("warnings")
-        if isinstance(warnings, list) and warnings:
-            self.panel.say(" ".join(str(each) for each in warnings), self)
+        said = [str(each) for each in warnings] if isinstance(warnings, list) else []
+        kept = len(self.session.propagation.kept_verified)
+        if kept and not self.session.is_following:  # after every edit it would only unsettle
+            text = _("1 verified frame was kept.") if kept == 1 else _("{count} verified frames were kept.")
+            said.append(text.format(count=kept))
+        if said:
+            self.panel.say(" ".join(said), self)
         self.panel.update_soon()
 
     def _state_text(self) -> str:

@@ -37,13 +37,22 @@ def test_what_was_verified_was_another_contour() -> None:
     states = FrameStates(COUNT).edited(0).carried([1, 2]).with_verified(1, True).with_verified(2, True)
     assert states.verified == {1, 2}
     assert states.edited(1).verified == {2}
-    assert states.carried([2]).verified == {1}
+    assert states.released(2).verified == {1}
     assert states.with_verified(1, False).verified == {2}
+
+
+def test_frames_are_put_back_with_what_was_verified_and_the_others_stay() -> None:
+    before = FrameStates(COUNT).edited(0).carried([1, 2]).with_verified(1, True)
+    now = before.edited(1).edited(4).carried([2, 3])
+    back = now.restored(before, [2, 3])
+    assert (back.key_frames, back.propagated, back.verified) == ((0, 1, 4), (2,), frozenset())
+    back = now.restored(before, [1])
+    assert (back.state(1), back.verified) == (FrameState.PROPAGATED, {1})
 
 
 def test_what_cannot_be_is_refused() -> None:
     states = FrameStates(COUNT).edited(2)
-    with pytest.raises(ValueError, match="no key frame; key frames are"):
+    with pytest.raises(ValueError, match="neither key frame nor verified"):
         states.released(1)
     with pytest.raises(ValueError, match="no labels to verify"):
         states.with_verified(1, True)
@@ -55,7 +64,7 @@ def test_what_cannot_be_is_refused() -> None:
 
 
 @given(ACTIONS)
-def test_whatever_happens_it_can_be_kept_and_key_frames_are_never_carried_over(
+def test_whatever_happens_it_can_be_kept_and_key_and_verified_frames_are_never_carried_over(
     actions: list[tuple[str, int]],
 ) -> None:
     states = FrameStates(COUNT)
@@ -70,9 +79,11 @@ def test_whatever_happens_it_can_be_kept_and_key_frames_are_never_carried_over(
         elif action == "carry":
             states = states.carried(range(COUNT))
             assert states.key_frames == before.key_frames
-            assert all(states.state(t) is before.state(t) for t in before.key_frames)
-        elif action == "release" and frame in states.key_frames:
+            assert states.verified == before.verified
+            assert all(states.state(t) is before.state(t) for t in before.kept)
+        elif action == "release" and frame in states.kept:
             states = states.released(frame)
+            assert frame not in states.kept
         elif action == "verify" and states.state(frame) is not FrameState.EMPTY:
             states = states.with_verified(frame, True)
         assert states.verified <= {t for t in range(COUNT) if states.state(t) is not FrameState.EMPTY}

@@ -1,0 +1,117 @@
+"""Which frames a propagation starts from and writes: asked for by the button, or following an edit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.slicer.bed.session import Bed
+from tests.slicer.client.fake_server import Fake, Request
+from tests.slicer.panel_bed import SHAPE, draw, settle
+from tests.slicer.panel_faults import DRAWN, Reader, carried
+
+ALL = set(range(SHAPE[0]))
+
+
+@pytest.fixture
+def reader(bed: Bed, tmp_path: Path) -> Iterator[Reader]:
+    fake = Fake()
+    yield Reader.begin(bed, fake, tmp_path)
+    fake.close()
+
+
+def of_job(reader: Reader, number: int) -> set[int]:
+    """Frames that have the labels of the server's job of this number."""
+    labels = carried(number)
+    return {t for t in ALL if (reader.workspace.labels(t) == labels[t]).all()}
+
+
+def follow(reader: Reader, frame: int, number: int) -> None:
+    """Draw on a frame, and wait for the frames that follow."""
+    told: list[Any] = []
+    stop = reader.session.propagation.finished.connect(told.append)
+    draw(reader.bed, reader.widget, frame)
+    reader.bed.pump(lambda: told, what=f"job {number}")
+    reader.wait()
+    stop()
+    assert reader.session.is_following
+
+
+def key_frames(reader: Reader) -> list[list[int]]:
+    """Of every job that the server was asked for."""
+    jobs: list[Request] = [each for each in reader.fake.requests if each.path.startswith("/jobs/infer")]
+    return [json.loads(each.parts["params"][1])["key_frames"] for each in jobs]
+
+
+def test_frames_that_follow_an_edit_are_those_of_the_range(reader: Reader) -> None:
+    assert reader.work("propagate") == ""
+    assert of_job(reader, 1) == ALL - {DRAWN}
+    ui = reader.widget.panel.section("Propagate").ui
+    ui.rangeBox.click()
+    ui.firstSpin.value, ui.lastSpin.value = 2, 3
+    ui.liveBox.click()
+    settle(reader.bed, reader.widget)
+    follow(reader, 5, 2)
+    assert of_job(reader, 2) == {2, 3}
+    assert of_job(reader, 1) == ALL - {DRAWN, 2, 3, 5}
+    ui.firstSpin.value = 4
+    settle(reader.bed, reader.widget)
+    draw(reader.bed, reader.widget, 6)
+    reader.bed.pump(lambda: reader.said, what="the message")
+    assert reader.said == ["Expected a range of frames, got 4 to 3"]
+    assert key_frames(reader) == [[DRAWN], [DRAWN, 5]]
+
+
+def test_an_edit_is_followed_from_its_own_frame_where_that_is_wanted(reader: Reader) -> None:
+    ui = reader.widget.panel.section("Propagate").ui
+    ui.fromThisBox.click()
+    ui.liveBox.click()
+    settle(reader.bed, reader.widget)
+    draw(reader.bed, reader.widget, 4)
+    reader.workspace.cine.frame = 6  # the reader looks on before the others follow
+    reader.bed.pump(lambda: of_job(reader, 1), what="the frames that follow")
+    reader.wait()
+    assert key_frames(reader) == [[4]]
+    assert of_job(reader, 1) == ALL - {DRAWN, 4}
+
+
+def test_frames_that_were_verified_are_kept_until_they_are_released(reader: Reader) -> None:
+    assert reader.work("propagate") == ""
+    for frame in (3, 7):
+        reader.workspace.set_verified(frame, True)
+    assert reader.work("propagate") == "2 verified frames were kept."
+    assert (of_job(reader, 1), of_job(reader, 2)) == ({3, 7}, ALL - {DRAWN, 3, 7})
+    assert reader.workspace.states.verified == {3, 7}
+    ui = reader.widget.panel.section("Propagate").ui
+    ui.liveBox.click()
+    settle(reader.bed, reader.widget)
+    reader.said.clear()
+    follow(reader, 5, 3)
+    assert of_job(reader, 3) == ALL - {DRAWN, 3, 5, 7}
+    assert reader.said == []  # not after every edit
+    ui.liveBox.click()
+    reader.workspace.cine.frame = 3
+    settle(reader.bed, reader.widget)
+    reader.press("Propagate", "releaseButton")
+    assert reader.workspace.states.verified == {7}
+    settle(reader.bed, reader.widget)
+    assert ui.releaseButton.toolTip.startswith("Frame 3 is not drawn, corrected or verified")
+    assert reader.work("propagate") == "1 verified frame was kept."
+    assert of_job(reader, 4) == ALL - {DRAWN, 5, 7}
+
+
+def test_undo_leaves_what_was_verified_or_drawn_since(reader: Reader) -> None:
+    reader.workspace.set_verified(DRAWN, True)
+    assert reader.work("propagate") == ""
+    reader.workspace.set_verified(3, True)
+    draw(reader.bed, reader.widget, 5)
+    reader.workspace.take_as_drawn({DRAWN: carried(2)[DRAWN]})  # another contour than the one that was verified
+    reader.press("Propagate", "undoButton")
+    states = reader.workspace.states
+    assert states.key_frames == (DRAWN, 5)
+    assert (states.propagated, states.verified) == ((3,), {3})
+    assert [t for t in sorted(ALL) if reader.workspace.labels(t).any()] == [DRAWN, 3, 5]
