@@ -228,6 +228,28 @@ def test_of_a_download(reader: Reader, over: threading.Event) -> None:
     assert reader.downloads == ["pat.nii.gz"]
 
 
+def original_path(reader: Reader) -> Path:
+    """The file that the cine was read from."""
+    scene_state: Any = importlib.import_module("CardiacMotionLib.scene_state")
+    return Path(scene_state.get_json(reader.workspace.cine.sequence, "Source")["path"])
+
+
+@pytest.mark.parametrize("image_id", ["../../x", "{outside}/x", "..", "/"])
+def test_of_a_download_whose_id_is_a_path(reader: Reader, image_id: str) -> None:
+    """Whatever a server calls its cases, their files lie in the one folder."""
+    outside = reader.folder / "outside"
+    outside.mkdir()
+    image_id = image_id.format(outside=outside)
+    before = {path for path in reader.folder.parent.rglob("*") if "CardiacMotion" not in path.parts}
+    reader.server.answers = {"next": as_json({"id": image_id, "name": "x.nii.gz"})}
+    assert reader.work("next") == ""
+    assert len(reader.downloads) == 1
+    after = {path for path in reader.folder.parent.rglob("*") if "CardiacMotion" not in path.parts}
+    assert after == before
+    assert reader.workspace.case.image_id == image_id
+    assert original_path(reader).parent == reader.folder / "CardiacMotion"
+
+
 class _Full:
     """A file on a disk without room."""
 
