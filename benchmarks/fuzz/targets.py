@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.fuzz.datasets import DatasetTarget
 from benchmarks.fuzz.dicom import DicomTarget
 from benchmarks.fuzz.frames import FramesTarget
 from benchmarks.fuzz.motion import CacheTarget, MotionTarget
@@ -18,6 +19,7 @@ _ALL: tuple[Target, ...] = (
     MotionTarget(),
     CacheTarget(),
     WeightsTarget(),
+    DatasetTarget(),
 )
 
 TARGETS: dict[str, Target] = {target.name: target for target in _ALL}

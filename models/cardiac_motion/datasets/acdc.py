@@ -34,7 +34,7 @@ NAME = "acdc"
 VALUES = {1: Label.RV, 2: Label.MYO, 3: Label.LV}
 
 _INFO = "Info.cfg"
-_LINE = re.compile(r"^\s*([A-Za-z]+)\s*:\s*(.*?)\s*$", re.MULTILINE)
+_LINE = re.compile(r"^[ \t]*([A-Za-z]+)[ \t]*:[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
 _IMAGE = re.compile(
     r"(?P<name>.+)_(?:(?P<cine>4d)|frame(?P<number>\d+)(?P<label>_gt)?)\.nii(?:\.gz)?", re.IGNORECASE
 )

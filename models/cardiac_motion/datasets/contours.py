@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,9 @@ import numpy.typing as npt
 
 from cardiac_motion.datasets.files import read_text
 from cardiac_motion.errors import InputError
+
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
+"""As programs write numbers; Python takes more for one, such as 1_0."""
 
 Points = npt.NDArray[np.float64]
 
@@ -26,11 +30,9 @@ def read_contour(path: Path) -> Points:
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
-        try:
-            point = [float(value) for value in line.replace(",", " ").split()]
-        except ValueError:
-            point = []
-        if len(point) != 2 or not np.isfinite(point).all():
+        words = line.replace(",", " ").split()
+        point = [float(word) for word in words if _NUMBER.fullmatch(word)]
+        if len(words) != 2 or len(point) != 2 or not np.isfinite(point).all():
             raise InputError(f"{path}: line {number}: expected x and y of a point, got {line.strip()[:40]!r}")
         points.append(point)
     if len(points) < 3:

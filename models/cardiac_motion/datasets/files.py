@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cardiac_motion.errors import InputError
 from cardiac_motion.io.single_file import stem_of
@@ -84,16 +86,38 @@ def read_text(path: Path) -> str:
     Raises:
         InputError: it cannot be read, or is no small text file.
     """
-    try:
-        if path.stat().st_size > _MAX_TEXT_BYTES:
-            raise InputError(f"{path}: expected a text file of at most {_MAX_TEXT_BYTES} bytes")
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    content = _content(path)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return content.decode("latin-1")
+
+
+def read_json(path: Path, what: str) -> Any:
+    """What a small JSON file holds.
+
+    Args:
+        path: of the file, UTF-8.
+        what: is expected of it, for the message.
+
+    Raises:
+        InputError: it cannot be read, or is no JSON.
+    """
+    try:
+        return json.loads(_content(path).decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: expected {what}, got {error}") from error
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _MAX_TEXT_BYTES:
+            raise InputError(f"{path}: expected a text file of at most {_MAX_TEXT_BYTES} bytes")
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def read_table(path: Path, key: str) -> dict[str, dict[str, str]]:
@@ -132,7 +156,7 @@ def table_header(path: Path) -> tuple[str, ...]:
 
 def whole_number(value: str | None) -> int | None:
     """A whole number from a table, where programs write 9 as 9.0 at times; None for what is none."""
-    match = re.fullmatch(r"\s*(-?\d{1,9})(?:\.0*)?\s*", value or "")
+    match = re.fullmatch(r"\s*(-?\d{1,9})(?:\.0*)?\s*", value or "", re.ASCII)
     return int(match[1]) if match else None
 
 

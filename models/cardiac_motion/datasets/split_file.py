@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from cardiac_motion.atomic import atomic_path
-from cardiac_motion.datasets.files import read_text
+from cardiac_motion.datasets.files import read_json
 from cardiac_motion.datasets.splits import Split
-from cardiac_motion.errors import InputError
+from cardiac_motion.errors import InputError, shown
 
 FORMAT = "cardiac-motion split"
 VERSION = 1
@@ -38,20 +38,17 @@ def read_split(path: Path | str) -> Split:
         InputError: it cannot be read, is no such file, or has a patient in two parts.
     """
     path = Path(path)
-    try:
-        content = json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: expected a split as JSON, got {error}") from error
+    content = read_json(path, "a split as JSON")
     match content:
         case {"format": f, "version": v} if f == FORMAT and v != VERSION:
-            raise InputError(f"{path}: expected version {VERSION} of a split, got {v}")
+            raise InputError(f"{path}: expected version {VERSION} of a split, got {shown(v)}")
         case {"format": f, "seed": int(seed), "folds": bool(is_folds), "parts": dict(parts)} if f == FORMAT:
             pass
         case _:
             raise InputError(f"{path}: expected a split, with format, version, seed, folds and parts")
     for name, patients in parts.items():
         if not isinstance(patients, list) or not all(isinstance(patient, str) for patient in patients):
-            raise InputError(f"{path}: expected a list of patients as the part {name}, got {str(patients)[:60]}")
+            raise InputError(f"{path}: expected a list of patients as the part {name[:60]}, got {shown(patients)}")
     try:
         return Split({name: tuple(patients) for name, patients in parts.items()}, seed, is_folds)
     except InputError as error:

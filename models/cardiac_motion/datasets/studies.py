@@ -13,7 +13,6 @@ are not empty.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from functools import partial
 from pathlib import Path
@@ -23,9 +22,9 @@ import numpy as np
 
 from cardiac_motion.cine import Cine
 from cardiac_motion.datasets.case import Case, CaseData, Dataset
-from cardiac_motion.datasets.files import Listing, read_text, split_view
+from cardiac_motion.datasets.files import Listing, read_json, split_view
 from cardiac_motion.datasets.label_files import OWN_VALUES, check_enclosure, read_remapped
-from cardiac_motion.errors import InputError
+from cardiac_motion.errors import InputError, shown
 from cardiac_motion.io import check_labels, load_cine
 from cardiac_motion.io.single_file import stem_of
 
@@ -89,10 +88,7 @@ def _read(name: str, image: Path, record: Path | None) -> CaseData:
 
 
 def _content(record: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(read_text(record))
-    except ValueError as error:
-        raise InputError(f"{record}: expected JSON, got {error}") from error
+    content = read_json(record, "JSON")
     if not isinstance(content, dict):
         raise InputError(f"{record}: expected a JSON object, got {type(content).__name__}")
     return content
@@ -104,7 +100,9 @@ def _check_sum(path: Path, expected: object) -> None:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     if found != expected:
-        raise InputError(f"{path}: is no longer what was saved: expected the SHA-256 {expected}, got {found}")
+        raise InputError(
+            f"{path}: is no longer what was saved: expected the SHA-256 {shown(expected, 70)}, got {found}"
+        )
 
 
 def _verified(content: dict[str, Any], record: Path, n_frames: int) -> list[int] | None:
@@ -113,5 +111,7 @@ def _verified(content: dict[str, Any], record: Path, n_frames: int) -> list[int]
     if frames is None or frames == []:
         return None
     if not isinstance(frames, list) or not all(type(t) is int and 0 <= t < n_frames for t in frames):
-        raise InputError(f"{record}: expected verified_frames as frames from 0 to {n_frames - 1}, got {frames}")
+        raise InputError(
+            f"{record}: expected verified_frames as frames from 0 to {n_frames - 1}, got {shown(frames)}"
+        )
     return sorted(set(frames))

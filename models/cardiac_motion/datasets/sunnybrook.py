@@ -185,6 +185,8 @@ def _read(patient: _Patient) -> CaseData:
 def _labels_of(inner_file: Path, outer_file: Path | None, shape: tuple[int, int]) -> tuple[Labels, float]:
     """Labels (Y, X) of one slice, and the area of the cavity in square pixels."""
     inner = _within(inner_file, shape)
+    if area(inner) == 0:
+        raise InputError(f"{inner_file}: expected a contour around the cavity, got one around nothing")
     labels = np.zeros(shape, np.uint8)
     if outer_file is not None:
         outer = _within(outer_file, shape)

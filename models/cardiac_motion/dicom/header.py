@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -37,6 +38,8 @@ _CHARACTER_SET = (b"\x08\x00\x05\x00", b"\x00\x08\x00\x05")
 _LONGEST_CHARACTER_SET = 2**12
 _ELEMENT_HEAD = 8
 _PREAMBLE = 128
+_DECIMAL = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
+"""A decimal string; Python takes more for a number, such as 1_0."""
 
 Element = RawDataElement | DataElement
 
@@ -76,10 +79,10 @@ class Elements:
 
     def numbers(self, keyword: str, count: int) -> tuple[float, ...] | None:
         """A decimal string of exactly this many finite numbers."""
-        try:
-            found = tuple(float(part) for part in self.texts(keyword))
-        except ValueError:
+        texts = self.texts(keyword)
+        if not all(map(_DECIMAL.fullmatch, texts)):
             return None
+        found = tuple(map(float, texts))
         return found if len(found) == count and all(map(math.isfinite, found)) else None
 
     def number(self, keyword: str) -> float | None:

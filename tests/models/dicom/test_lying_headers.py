@@ -165,3 +165,8 @@ def test_a_deflated_file_without_its_end(folder: Path) -> None:
     path.write_bytes(content[:start] + packer.compress(whole) + packer.flush(zlib.Z_SYNC_FLUSH))
     with pytest.raises(InputError, match="deflated data have no end: truncated"):
         import_dicom(folder)
+
+
+def test_numbers_of_python_alone_are_no_decimal_strings(folder: Path) -> None:
+    with pytest.raises(InputError, match="rescale slope and intercept"):
+        import_dicom(change(folder, raw("RescaleIntercept", "DS", b"1_000 ")))
