@@ -3,7 +3,8 @@
     python -m benchmarks.fine_tuning --weights WEIGHTS [--contrast dark_blood] [--patients 5] [--minutes 5]
 
 Synthetic patients whose tissues have other signals than any bSSFP cine: five, labelled at ED and ES, are written
-as files and given to what `cardiac-motion train --data` runs. Dice of RV, myocardium and LV is over all pixels of all slices of ten unseen patients at ED and ES, before and after.
+as files and given to what `cardiac-motion train --data` runs. Dice of RV, myocardium and LV is over all pixels of
+all slices of ten unseen patients at ED and ES, before and after.
 """
 
 from __future__ import annotations
