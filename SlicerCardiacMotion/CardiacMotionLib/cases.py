@@ -53,6 +53,11 @@ def image_id_of(name: str) -> str:
     return cleaned or "cine"
 
 
+def id_to_send(workspace: Workspace) -> str:
+    """The id that a cine has on a server once it is sent: the reader's, or one made of its name."""
+    return image_id_of(workspace.chosen_id or workspace.cine.name)
+
+
 class Cases:
     """Fetches and sends cases; one at a time. Main thread only.
 
@@ -164,11 +169,11 @@ class Cases:
         Raises:
             InputError: there is no connection.
         """
-        target, case = self._link.target, workspace.case
-        known = case if case is not None and case.address == target.address else None
+        self._link.target  # noqa: B018 - raises without a connection
+        known = self.known(workspace)
 
         def send() -> None:
-            image_id = image_id_of(workspace.cine.name) if known is None else known.image_id
+            image_id = id_to_send(workspace) if known is None else known.image_id
             self.upload(workspace, image_id, lambda _case: start(None))
 
         def again() -> None:
@@ -180,6 +185,11 @@ class Cases:
             send()
         else:
             start(again)
+
+    def known(self, workspace: Workspace) -> CaseOnServer | None:
+        """The case on the server that there is a connection to; None if it is not known there."""
+        case, target = workspace.case, self._link.current_target
+        return case if case is not None and target is not None and case.address == target.address else None
 
     def submit(
         self,

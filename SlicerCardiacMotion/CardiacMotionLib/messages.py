@@ -35,7 +35,7 @@ def _hint(error: ServerRefused) -> str:
         return _("try again in {seconds} s").format(seconds=max(1, math.ceil(error.retry_seconds)))
     if error.status == _CONFLICT and error.field == "image":
         # Of an upload: two cines may well have the same file name.
-        return _("give the cine another name in Slicer's Data module, and try again")
+        return _("choose another id for it in the section Case, and try again")
     hints = {
         401: _("check the token"),
         413: _("the server's manager can raise its limits"),

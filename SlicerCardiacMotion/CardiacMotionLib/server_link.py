@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from CardiacMotionLib.background import Task, Tasks
 from CardiacMotionLib.client import Client, ClientError, Offer, ServerRefused
@@ -34,6 +36,16 @@ class Target:
     def __repr__(self) -> str:
         return f"Target({self.address!r})"
 
+    @property
+    def is_in_the_clear(self) -> bool:
+        """Whether token and images would cross a network unencrypted; False for what is no address."""
+        try:
+            parts = urlsplit(self.address)
+        except ValueError:
+            return False
+        host = parts.hostname or ""
+        return parts.scheme == "http" and bool(host) and not _is_this_machine(host)
+
     def client(self) -> Client:
         """A new client; for one thread.
 
@@ -58,6 +70,13 @@ class Target:
             # Of ssl, what is no certificate is an OSError too, and its own words say little.
             why = "it holds none" if isinstance(error, ssl.SSLError) else error.strerror
             raise InputError(f"expected a file with certificates (PEM) at {self.certificates}: {why}") from error
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.rstrip(".") == "localhost"
 
 
 OnGone = Callable[[], None]

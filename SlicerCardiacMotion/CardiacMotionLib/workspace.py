@@ -18,6 +18,7 @@ from CardiacMotionLib.undo import Step, UndoStack
 
 _STATES = "FrameStates"
 _CASE = "Case"
+_CHOSEN_ID = "ChosenId"
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,16 @@ class Workspace:
     def case(self, case: CaseOnServer | None) -> None:
         kept = None if case is None else {**vars(case)}
         scene_state.set_json(self.cine.browser, _CASE, kept)
+
+    @property
+    def chosen_id(self) -> str | None:
+        """Id that the cine is to have on a server, as the reader chose it; None for one made of its name."""
+        kept = scene_state.get_json(self.cine.browser, _CHOSEN_ID)
+        return kept if isinstance(kept, str) and kept else None
+
+    @chosen_id.setter
+    def chosen_id(self, image_id: str | None) -> None:
+        scene_state.set_json(self.cine.browser, _CHOSEN_ID, image_id or None)
 
     def labels(self, frame: int) -> Labels:
         """Of one frame, (Z, Y, X)."""

@@ -294,6 +294,7 @@ BUTTONS = {
     "motion": ("Look", "motionButton"),
     "label": ("Learn", "submitButton"),
     "submit": ("Learn", "submitButton"),
+    "send": ("Case", "sendButton"),
     "next": ("Case", "nextButton"),
     "image": ("Case", "nextButton"),
 }

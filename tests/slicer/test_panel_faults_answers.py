@@ -48,7 +48,7 @@ def test_of_an_upload(reader: Reader, over: threading.Event) -> None:
     faults: list[tuple[str, dict[str, Any]]] = [
         ("check the token", {"upload": refusal(401)}),
         ("(403 forbidden)", {"upload": refusal(403, "forbidden")}),
-        ("another name in Slicer's Data module", {"upload": refusal(409, "conflict")}),
+        ("choose another id for it in the section Case", {"upload": refusal(409, "conflict")}),
         ("can raise its limits", {"upload": refusal(413)}),
         ("its disk is full", {"upload": refusal(507)}),
         ("try again in 7 s", {"upload": busy}),

@@ -45,6 +45,7 @@ def test_every_label_can_be_read(bed: Bed, fake: Fake, tmp_path: Path, pictures:
     case = widget.panel.section("Case").ui
     nothing_is_cut(bed, widget, pictures / f"panel_start_{width}.png", width)
     case.advancedBox.collapsed = case.localBox.collapsed = False
+    case.addressEdit.text = "http://heart.hospital:8000"
     nothing_is_cut(bed, widget, pictures / f"panel_open_{width}.png", width)
     case.advancedBox.collapsed = True
     connect(bed, widget, fake.address)

@@ -66,3 +66,35 @@ def test_a_file_without_certificates_is_one_message(
     connect(bed, widget, fake.address)
     assert message(widget) == ""
     assert widget.logic.session.link.offer is not None
+
+
+@pytest.mark.parametrize(
+    ("address", "is_told"),
+    [
+        ("http://127.0.0.1:8000", False),
+        ("http://127.8.9.1", False),
+        ("http://[::1]:8000", False),
+        ("HTTP://LocalHost:8000/", False),
+        ("https://heart.hospital", False),
+        ("", False),
+        ("somewhere", False),
+        ("http://[::1", False),
+        ("http://heart.hospital:8000", True),
+        ("HTTP://10.0.0.7", True),
+        ("http://localhost.elsewhere", True),
+        ("http://127.0.0.1.elsewhere", True),
+        ("http://localhost@elsewhere", True),
+        ("http://[2001:db8::1]:8000", True),
+    ],
+)
+def test_it_is_told_before_anything_is_sent_that_it_could_be_read(bed: Bed, address: str, is_told: bool) -> None:
+    ui = open_panel(bed).panel.section("Case").ui
+    assert not ui.clearLabel.visible
+    ui.addressEdit.text = address
+    assert ui.clearLabel.visible is is_told
+    assert "others on the network can read the token and the images" in ui.clearLabel.text
+    # The address that was kept is looked at as well.
+    ui.connectButton.click()
+    bed.leave()
+    kept = open_panel(bed).panel.section("Case").ui
+    assert kept.clearLabel.visible is (is_told and kept.addressEdit.text == address)

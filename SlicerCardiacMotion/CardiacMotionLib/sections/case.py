@@ -10,10 +10,11 @@ import slicer
 from slicer.i18n import tr as _
 
 from CardiacMotionLib import offered_nodes
+from CardiacMotionLib.cases import id_to_send, image_id_of
 from CardiacMotionLib.errors import InputError
 from CardiacMotionLib.opening import Opening
 from CardiacMotionLib.sections.local import LocalBox
-from CardiacMotionLib.sections.section import Hints, Panel, Section, fill_combo
+from CardiacMotionLib.sections.section import Condition, Hints, Panel, Section, fill_combo
 from CardiacMotionLib.sections.server import ServerBox
 from CardiacMotionLib.session import download_folder
 from CardiacMotionLib.workspace import Workspace
@@ -32,11 +33,16 @@ class CaseSection(Section):
         self.server = ServerBox(self)
         self.local = LocalBox(self, self.server)
         self._shown: Workspace | None = None
+        self._id_of: Workspace | None = None
         ui = self.ui
         ui.cineSelector.nodeTypes = offered_nodes.node_types()
         self.on_click(ui.nextButton, self._next_case)
         self.on_click(ui.useButton, self._use)
         self.on_click(ui.fileButton, self._load)
+        self.on_click(ui.sendButton, self._send)
+        # At every key: a button that is pressed next may not take the focus, and the name must not be sent then.
+        ui.idEdit.connect("textEdited(QString)", self._keep_id)
+        ui.idEdit.connect("editingFinished()", self._show_id)
         ui.strategyCombo.connect("activated(int)", self._choose_strategy)
         ui.cineSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._selected)
         self.listen(self.opening.failed, self.fail)
@@ -84,6 +90,7 @@ class CaseSection(Section):
             idle,
         )
         self._hints.allow(ui.fileButton, idle)
+        self._update_id(idle)
         ui.caseLabel.text = self._case_text()
 
     def scene_closes(self) -> None:
@@ -97,6 +104,42 @@ class CaseSection(Section):
         for tag in tags:
             scene.RemoveObserver(tag)
         self.local.close()
+
+    def _update_id(self, idle: Condition) -> None:
+        """The id of the cine on the server: the one that it has, or the one that it is to have."""
+        ui, workspace = self.ui, self.workspace
+        known = self.session.cases.known(workspace) if workspace else None
+        for each in (ui.idLabel, ui.idEdit, ui.sendButton):
+            each.setVisible(workspace is not None)
+        if workspace is None:
+            return
+        text = known.image_id if known else id_to_send(workspace)
+        is_typed = ui.idEdit.modified and known is None and workspace is self._id_of
+        if not is_typed and ui.idEdit.text != text:
+            ui.idEdit.text = text
+        self._id_of = workspace
+        ui.idEdit.enabled = known is None and not self.session.cases.is_busy
+        self._hints.allow(
+            ui.sendButton,
+            (self.offer, _("Connect to a server first")),
+            (known is None, _("The server has it already")),
+            idle,
+        )
+
+    def _keep_id(self, typed: str) -> None:
+        """What was typed, as an id can be; what is empty is made of the name again."""
+        workspace = self.workspace
+        if workspace is not None:
+            workspace.chosen_id = image_id_of(typed) if typed.strip() else None
+
+    def _show_id(self) -> None:
+        if self.workspace is not None and self.ui.idEdit.modified:
+            self.ui.idEdit.text = id_to_send(self.workspace)  # which is a text that was not typed
+
+    def _send(self) -> None:
+        workspace = self.session.need_workspace()
+        self.panel.show_progress(self, self._cancel)
+        self.session.cases.upload(workspace, id_to_send(workspace), lambda _case: self.panel.update_soon())
 
     def _hide_nodes(self) -> None:
         """Offer what can be a cine, and nothing else."""
@@ -151,13 +194,12 @@ class CaseSection(Section):
         workspace = self.workspace
         if workspace is None:
             return _("No cine yet.")
-        cine, case = workspace.cine, workspace.case
+        cine, case = workspace.cine, self.session.cases.known(workspace)
         frames, slices, rows, columns = cine.shape
         text = _("{name}: {frames} frames, {slices} slices of {columns} by {rows} voxels.").format(
             name=cine.name, frames=frames, slices=slices, columns=columns, rows=rows
         )
-        target = self.session.link.current_target
-        if case is not None and target is not None and case.address == target.address:
+        if case is not None:
             where = _("On the server as {image}.").format(image=case.image_id)
         else:
             where = _("Sent to the server when it is needed.")

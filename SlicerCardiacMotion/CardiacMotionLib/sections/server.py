@@ -31,6 +31,8 @@ class ServerBox:
         section.on_click(ui.certificatesButton, self._choose_certificates)
         for edit in (ui.addressEdit, ui.tokenEdit, ui.certificatesEdit):
             edit.connect("returnPressed()", ui.connectButton.click)
+        ui.addressEdit.connect("textChanged(QString)", self._show_warning)
+        self._show_warning()
         ui.rememberBox.connect("toggled(bool)", self._remember)
         section.listen(section.session.link.failed, section.fail)
 
@@ -44,6 +46,12 @@ class ServerBox:
             each.enabled = not connecting and offer is None
         self._hints.allow(ui.connectButton)
         ui.offerLabel.text = self._offer_text()
+
+    def _show_warning(self, _text: str = "") -> None:
+        """At once, as the address is typed: it is there before anything is sent."""
+        label = self._section.ui.clearLabel
+        label.text = _("Unencrypted connection: others on the network can read the token and the images.")
+        label.setVisible(Target(self._section.ui.addressEdit.text.strip()).is_in_the_clear)
 
     def connect_to(self, target: Target) -> None:
         """Connect to a server that the user did not type in, as one that was started here."""
