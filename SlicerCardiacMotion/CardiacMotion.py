@@ -130,6 +130,7 @@ class CardiacMotionLogic(ScriptedLoadableModuleLogic):
 
         ScriptedLoadableModuleLogic.__init__(self)
         self._is_closed = False
+        self._timers = qt.QObject()  # owns the timers: they live until they are stopped, or the logic goes
         self.session = Session(self.start_timer, self.single_shot)
 
     def parameters(self) -> Parameters:
@@ -140,15 +141,21 @@ class CardiacMotionLogic(ScriptedLoadableModuleLogic):
         return wrapped(self.getParameterNode())
 
     def start_timer(self, call: Callable[[], None], milliseconds: int) -> Callable[[], None]:
-        """Call something every so many milliseconds; gives what ends that."""
-        timer = qt.QTimer()
+        """Call something every so many milliseconds; gives what ends that, also if called twice."""
+        timer = qt.QTimer(self._timers)
         timer.setInterval(milliseconds)
         timer.connect("timeout()", call)
         timer.start()
+        is_over = False
 
         def stop() -> None:
+            nonlocal is_over
+            if is_over:
+                return  # a second time there may be no timer any more
+            is_over = True
             timer.stop()
             timer.disconnect("timeout()", call)
+            timer.deleteLater()
 
         return stop
 
@@ -176,6 +183,7 @@ class CardiacMotionTest(ScriptedLoadableModuleTest):
 
         path = Path(__file__).parent / "Testing" / "Python" / "CardiacMotionSelfTest.py"
         if not path.is_file():
-            self.skipTest(f"{path} is not there: the self-test is no part of the installed extension")
+            self.delayDisplay(f"{path} is not there: the self-test is no part of the installed extension")
+            return
         runpy.run_path(str(path))["run"]()
         self.delayDisplay("The self-test passed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from CardiacMotionLib.server_link import Target
 from CardiacMotionLib.signals import Signal
 
 POLL_MILLISECONDS = 250
-LOG_CHARACTERS = 8000
+LOG_BYTES = 8000
 
 
 class LocalRunner:
@@ -60,7 +61,9 @@ class LocalRunner:
         if self._server is None:
             return ""
         try:
-            return self._server.log.read_text(encoding="utf-8", errors="replace")[-LOG_CHARACTERS:]
+            with self._server.log.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - LOG_BYTES))
+                return file.read().decode("utf-8", "replace")
         except OSError as error:
             return f"(the log cannot be read: {error.strerror})"
 

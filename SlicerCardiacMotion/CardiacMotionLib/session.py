@@ -60,7 +60,7 @@ class Session:
         propagation: carries labels.
         live: has the other frames follow an edit.
         workspace_changed: emitted with the new workspace, or None.
-        motion_params: of the motion task, as the panel has them: the model.
+        motion_params: of the motion task, as the panel has them: the model; its options are the server's defaults.
         scope: what of the labels is carried, and to which frames, as the panel has it; also where `live` asks.
         last_answer: parameters of the last propagation's answer.
         is_following: whether the last propagation was asked for by `live`, not by the reader.

@@ -277,6 +277,19 @@ def test_a_local_server_that_fails_says_why(bed: Bed, widget: Any, tmp_path: Pat
     assert "no disk for studies" in message(widget)
     assert "no disk for studies" in ui.logView.plainText
     assert ui.startButton.enabled
+    # Of a log that has grown, the end alone is read, and nothing while nobody can see it.
+    log = widget.panel.section("Case").local.runner._server.log
+    log.write_text("begin" + "é\n" * 10_000 + "the end", encoding="utf-8")
+    widget.panel.update()
+    assert len(ui.logView.plainText) < 8_001
+    assert ui.logView.plainText.endswith("é\nthe end")
+    log.unlink()
+    ui.localBox.collapsed = True
+    widget.panel.update()
+    assert (ui.logView.plainText, ui.logView.visible) == ("", False)
+    ui.localBox.collapsed = False
+    widget.panel.update()
+    assert "cannot be read" in ui.logView.plainText
 
 
 def test_the_self_test_for_the_real_application_runs_here_too(bed: Bed, widget: Any) -> None:
@@ -287,7 +300,19 @@ def test_the_self_test_for_the_real_application_runs_here_too(bed: Bed, widget: 
         module.CardiacMotionTest().runTest()
     finally:
         bed.slicer.util.selectModule = before
-    assert selected == ["CardiacMotion"] * 3
+    assert selected == ["CardiacMotion"] * 6
+
+
+def test_an_installed_extension_has_no_self_test_and_says_so(
+    bed: Bed, widget: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module: Any = importlib.import_module("CardiacMotion")
+    said: list[str] = []
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "CardiacMotion.py"))
+    monkeypatch.setattr(module.CardiacMotionTest, "delayDisplay", lambda _self, text: said.append(text))
+    module.CardiacMotionTest().runTest()
+    assert len(said) == 1
+    assert "is no part of the installed extension" in said[0]
 
 
 def test_a_scene_that_was_there_before_the_module_was_opened_is_gone_on_with(bed: Bed, tmp_path: Path) -> None:

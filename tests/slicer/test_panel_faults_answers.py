@@ -280,6 +280,29 @@ def test_a_full_disk_while_a_case_is_fetched(reader: Reader, monkeypatch: pytest
     assert reader.work("next") == ""
 
 
+@pytest.mark.parametrize(("what", "file"), [("propagate", "drawn.nii.gz"), ("submit", "labels.nii.gz")])
+def test_a_full_disk_while_labels_are_written_to_be_sent(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch, what: str, file: str
+) -> None:
+    assert reader.work("propagate") == ""
+    open_as_ever, filled = Path.open, []
+    asked = {kind: reader.server.count(kind) for kind in ("job", "label")}
+
+    def opened(path: Path, mode: str = "r", *more: Any) -> Any:
+        if file not in path.name or "w" not in mode:
+            return open_as_ever(path, mode, *more)
+        filled.append(path)
+        return _Full(open_as_ever(path, mode, *more))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", opened)
+        reader.fails(what, f"{file}: cannot be written: No space left on device", {})
+    assert len(filled) == 1
+    assert not filled[0].parent.exists()
+    assert {kind: reader.server.count(kind) for kind in asked} == asked
+    assert reader.work(what) == ""
+
+
 @pytest.mark.parametrize("what", ["next", "propagate", "motion"])
 def test_a_file_that_the_system_does_not_let_grow(reader: Reader, what: str) -> None:
     """The limit is the process's own, so what is reported is what the operating system reports."""

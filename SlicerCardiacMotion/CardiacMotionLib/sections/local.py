@@ -64,12 +64,13 @@ class LocalBox:
         for each in (ui.commandEdit, ui.commandButton, ui.studiesEdit, ui.studiesButton):
             each.enabled = not running
         ui.localLabel.text = _state_text(state)
-        ui.localLabel.setVisible(bool(ui.localLabel.text) and not ui.localBox.collapsed)
-        log = self.runner.log_text
+        is_open = not ui.localBox.collapsed
+        ui.localLabel.setVisible(bool(ui.localLabel.text) and is_open)
+        log = self.runner.log_text if is_open else ""
         if ui.logView.plainText != log:
             ui.logView.plainText = log
             ui.logView.verticalScrollBar().setValue(ui.logView.verticalScrollBar().maximum)
-        ui.logView.setVisible(bool(log) and not ui.localBox.collapsed)
+        ui.logView.setVisible(bool(log))
 
     def close(self) -> None:
         """End the server."""

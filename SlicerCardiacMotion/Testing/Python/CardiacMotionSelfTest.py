@@ -20,6 +20,7 @@ class CardiacMotionSelfTest(unittest.TestCase):
     def setUp(self) -> None:
         """Begin with an empty scene and the module's panel."""
         slicer.mrmlScene.Clear(0)
+        slicer.app.processEvents()
         slicer.util.selectModule("CardiacMotion")
         self.widget = slicer.util.getModuleWidget("CardiacMotion")
 
@@ -56,6 +57,79 @@ class CardiacMotionSelfTest(unittest.TestCase):
         self.assertEqual(workspace.cine.n_frames, 20)
         self.assertEqual(workspace.states.key_frames, (0,))
         self.assertEqual(set(np.unique(workspace.labels(0))), {0, 1, 2, 3})
+
+    def test_a_stroke_stays_with_its_frame_where_another_is_shown_while_an_effect_is_active(self) -> None:
+        """The effect stays active, and what is drawn next is of the frame that is shown then."""
+        with tempfile.TemporaryDirectory() as folder:
+            self._load(Path(folder))
+        workspace = self.widget.logic.session.workspace
+        editor = self.widget.panel.section("Contour").ui.editor
+        self._wait(lambda: editor.segmentationNode() is workspace.segmentations.proxy)
+        editor.setActiveEffectByName("Paint")
+        self.assertTrue(editor.activeEffect())
+        drawn = {}
+        for frame, width in ((1, 6), (4, 12)):
+            workspace.cine.frame = frame
+            slicer.app.processEvents()
+            self.assertTrue(editor.activeEffect(), "the effect ended with the frame")
+            drawn[frame] = np.zeros(workspace.cine.shape[1:], np.uint8)
+            drawn[frame][:, 8:20, 8 : 8 + width] = 3
+            self._draw(drawn[frame])
+        # Shown at once after the stroke, before it was looked at.
+        workspace.cine.frame = 0
+        self._wait(lambda: workspace.states.key_frames == (1, 4))
+        for frame, labels in drawn.items():
+            np.testing.assert_array_equal(workspace.labels(frame), labels)
+        self.assertFalse(workspace.labels(0).any())
+        editor.setActiveEffectByName("")
+
+    def test_the_curves_are_shown_in_a_plot_view(self) -> None:
+        """The layout with a plot, and in it the chart of this cine."""
+        with tempfile.TemporaryDirectory() as folder:
+            self._load(Path(folder))
+        workspace = self.widget.logic.session.workspace
+        drawn = np.zeros(workspace.cine.shape[1:], np.uint8)
+        drawn[:, 8:20, 8:20] = 3
+        workspace.take_as_drawn(dict.fromkeys(range(workspace.cine.n_frames), drawn))
+        panel = self.widget.panel
+        self._wait(lambda: panel.measures.function is not None)
+        button = panel.section("Look").ui.curvesButton
+        self._wait(lambda: button.enabled)
+        button.click()
+        slicer.app.processEvents()
+        manager = slicer.app.layoutManager()
+        self.assertEqual(manager.layout, slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpPlotView)
+        view = manager.plotWidget(0).mrmlPlotViewNode()
+        self.assertEqual(view.GetPlotChartNodeID(), panel.measures.plot.chart.GetID())
+        self.assertEqual(panel.ui.messageLabel.text, "")
+
+    def test_a_motion_is_shown_and_moves_what_rides_along(self) -> None:
+        """A field that moves everything by 2 mm a frame, as arrows, as a grid and not at all."""
+        from CardiacMotionLib.motion_display import Look, MotionDisplay  # noqa: PLC0415 - of the module under test
+        from CardiacMotionLib.motion_files import MotionFields  # noqa: PLC0415
+
+        with tempfile.TemporaryDirectory() as folder:
+            self._load(Path(folder))
+        cine = self.widget.logic.session.workspace.cine
+        way = np.zeros((*cine.shape, 3), np.float32)
+        way[..., 0] = 2.0 * np.arange(cine.n_frames)[:, None, None, None]
+        fields = MotionFields(way, cine.affine, 0, cine.shape, cine.affine, "synthetic 1")
+        motion = MotionDisplay.of(cine, fields)
+        self.assertEqual(motion.look, Look.HIDDEN)
+        for look in (Look.ARROWS, Look.GRID, Look.HIDDEN):
+            motion.show(look)
+            slicer.app.processEvents()
+            self.assertEqual(motion.look, look)
+        point = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "point")
+        point.AddControlPoint(20.0, 20.0, 8.0)
+        motion.carry(point)
+        for frame in (3, 0, 5):
+            cine.frame = frame
+            slicer.app.processEvents()
+            position = [0.0, 0.0, 0.0]
+            point.GetNthControlPointPositionWorld(0, position)
+            np.testing.assert_allclose(position, (20.0 + 2.0 * frame, 20.0, 8.0), atol=1e-3)
+        motion.release(point)
 
     def test_buttons_say_why_they_can_do_nothing(self) -> None:
         """Without a server or a cine nothing can be fetched."""
