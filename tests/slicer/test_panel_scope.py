@@ -35,7 +35,7 @@ def follow(reader: Reader, frame: int, number: int) -> None:
     told: list[Any] = []
     stop = reader.session.propagation.finished.connect(told.append)
     draw(reader.bed, reader.widget, frame)
-    reader.bed.pump(lambda: told, what=f"job {number}")
+    reader.bed.pump(lambda: bool(told), what=f"job {number}")
     reader.wait()
     stop()
     assert reader.session.is_following
@@ -61,7 +61,7 @@ def test_frames_that_follow_an_edit_are_those_of_the_range(reader: Reader) -> No
     ui.firstSpin.value = 4
     settle(reader.bed, reader.widget)
     draw(reader.bed, reader.widget, 6)
-    reader.bed.pump(lambda: reader.said, what="the message")
+    reader.bed.pump(lambda: bool(reader.said), what="the message")
     assert reader.said == ["Expected a range of frames, got 4 to 3"]
     assert key_frames(reader) == [[DRAWN], [DRAWN, 5]]
 
@@ -73,7 +73,7 @@ def test_an_edit_is_followed_from_its_own_frame_where_that_is_wanted(reader: Rea
     settle(reader.bed, reader.widget)
     draw(reader.bed, reader.widget, 4)
     reader.workspace.cine.frame = 6  # the reader looks on before the others follow
-    reader.bed.pump(lambda: of_job(reader, 1), what="the frames that follow")
+    reader.bed.pump(lambda: bool(of_job(reader, 1)), what="the frames that follow")
     reader.wait()
     assert key_frames(reader) == [[4]]
     assert of_job(reader, 1) == ALL - {DRAWN, 4}
