@@ -207,9 +207,9 @@ class Site:
     def _leaks(self, sent: bytes, reply: Reply) -> list[str]:
         whole = reply.body + repr(reply.headers).encode()
         place = str(self._around).encode()
-        telling = [*_TELLTALES, SECRET, _PASSWD, b"not for clients", TOKEN.encode()]
+        telling = [SECRET, _PASSWD, b"not for clients", TOKEN.encode()]
         # What the client has said itself, an answer may repeat.
-        telling += [] if place in sent else [place]
+        telling += [each for each in (*_TELLTALES, place) if each not in sent]
         return [f"the answer tells {each.decode()!r}" for each in telling if each in whole]
 
     def _wrong_server(self, hostile: Hostile) -> list[str]:
