@@ -15,6 +15,9 @@ Array = npt.NDArray[Any]
 
 _RELATIVE = 2e-6
 """Rounding of float32, and of slopes that are float32 in one reader and float64 in another."""
+_SMALLEST = 1e-38
+"""Below which float32 loses digits."""
+_AT_ONCE = 2**24
 _PLACE = 1e-3
 """Of a voxel size, and of the distance from the origin."""
 
@@ -51,9 +54,12 @@ def compare(result: Cine | LabelImage, other: Independent) -> str | None:
 
 def different_values(ours: Array, theirs: Array) -> str | None:
     """How values of one shape differ, in a sentence."""
+    if ours.size > _AT_ONCE and ours.ndim > 1:
+        return next((wrong for pair in zip(ours, theirs, strict=True) if (wrong := different_values(*pair))), None)
     ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
     if np.isfinite(theirs).all():
-        off = np.abs(ours - theirs) > _RELATIVE * np.maximum(np.abs(theirs), np.abs(theirs).max() * 1e-3)
+        scale = np.maximum(np.abs(theirs), np.abs(theirs).max() * 1e-3)
+        off = np.abs(ours - theirs) > _RELATIVE * scale + _SMALLEST
         if not off.any():
             return None
         worst = int(off.argmax())

@@ -137,11 +137,22 @@ def damaged_gzip(raw: bytes, luck: random.Random) -> tuple[bytes, str]:
     return bomb(raw, luck.choice((2**26, 2**30, 2**33))), "gzip bomb"
 
 
-def bomb(start: bytes, size: int) -> bytes:
-    """A gzip file that begins with these bytes and goes on with zeros; its checksum is wrong, far behind."""
+def bomb(start: bytes, size: int, *, whole: bool = False) -> bytes:
+    """A gzip file that begins with these bytes and goes on with zeros.
+
+    Args:
+        start: bytes.
+        size: number of zeros.
+        whole: with the checksum that it takes a while to find; otherwise a wrong one.
+    """
     deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    head = deflate.compress(start) + deflate.flush(zlib.Z_FULL_FLUSH)
-    return b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + head + _zeros() * (size // _BOMB_PIECE) + b"\x03\0" + bytes(8)
+    pieces, rest = divmod(size, _BOMB_PIECE)
+    head = deflate.compress(start + bytes(rest)) + deflate.flush(zlib.Z_FULL_FLUSH)
+    checksum = zlib.crc32(bytes(rest), zlib.crc32(start))
+    for _ in range(pieces if whole else 0):
+        checksum = zlib.crc32(bytes(_BOMB_PIECE), checksum)
+    end = struct.pack("<II", checksum, (len(start) + size) % 2**32)
+    return b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + head + _zeros() * pieces + b"\x03\0" + end
 
 
 @cache

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pydicom
 from cardiac_motion.datasets import find_dataset
 from cardiac_motion.datasets.case import CaseData
 from cardiac_motion.datasets.split_file import read_split
@@ -105,7 +106,7 @@ class DatasetTarget:
             }
             return None if same else "other patients than in the file"
         for name, data in result.items():
-            wrong = _JUDGES[kind](folder, name, data) if kind in _JUDGES else None
+            wrong = _JUDGES[kind](folder, name, data)
             if wrong:
                 return f"{name}: {wrong}"
         return None
@@ -224,27 +225,36 @@ def _folder(folder: Path, name: str, data: CaseData) -> str | None:
 
 
 def _sunnybrook(folder: Path, name: str, data: CaseData) -> str | None:  # noqa: ARG001 - the same
-    """The LV of each contour: pixels within it, those on its edge aside."""
-    contours = [
-        (
-            int(match[1]),
-            np.atleast_2d(np.genfromtxt(path.read_text(encoding="latin-1").replace(",", " ").split("\n"))),
-        )
-        for path in folder.rglob("*icontour-manual.txt")
-        if (match := re.search(r"(\d+)-icontour", path.name))
-    ]
-    n_frames = data.cine.n_frames
-    seen: dict[tuple[int, int], Array] = {}
-    for number, points in contours:
-        z, t = divmod(number - 1, n_frames)
-        # The writer's slices may run against the importer's; of two slices either is first.
-        for place in (z, data.cine.shape[1] - 1 - z):
-            if t in data.labels and 0 <= place < data.cine.shape[1] and _fits(points, data.labels[t][place]):
-                seen[t, place] = points
-    drawn = {
-        (t, int(z)) for t, labels in data.labels.items() for z in np.flatnonzero((labels == Label.LV).any((1, 2)))
-    }
-    return None if drawn <= set(seen) else f"LV at (frame, slice) {sorted(drawn - set(seen))} in no contour"
+    """The LV is what a contour holds, in the slice and frame of the image that has its number."""
+    places = _places(folder, data)
+    drawn: set[tuple[int, int]] = set()
+    for path in folder.rglob("*icontour-manual.txt"):
+        number = re.search(r"(\d+)-icontour", path.name)
+        points = np.atleast_2d(np.genfromtxt(_text(path).replace(",", " ").splitlines()))
+        if number is None or int(number[1]) not in places:
+            raise CannotTellError(f"no image of {path.name}")
+        t, z = places[int(number[1])]
+        if t not in data.labels or not _fits(points, data.labels[t][z]):
+            return f"LV of frame {t}, slice {z} is not that of {path.name}"
+        drawn.add((t, z))
+    found = {(t, int(z)) for t, labels in data.labels.items() for z in np.flatnonzero(labels.any(axis=(1, 2)))}
+    return f"labels at (frame, slice) {sorted(found - drawn)} without a contour" if found - drawn else None
+
+
+def _places(folder: Path, data: CaseData) -> dict[int, tuple[int, int]]:
+    """Frame and slice of each image by the number in its name, as pydicom has position and time."""
+    lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ data.cine.affine
+    slices = [(lps @ [0.0, 0.0, z, 1.0])[:3] for z in range(data.cine.shape[1])]
+    images: dict[int, tuple[float, int]] = {}
+    for path in folder.rglob("*.dcm"):
+        number = re.fullmatch(r"IM-\d+-(\d+)", path.stem)
+        ds = pydicom.dcmread(path, stop_before_pixels=True)
+        away = [float(np.linalg.norm(np.array(ds.ImagePositionPatient, float) - place)) for place in slices]
+        if number is None or min(away) > 1:
+            raise CannotTellError(f"{path.name} is in no slice")
+        images[int(number[1])] = float(ds.TriggerTime), int(np.argmin(away))
+    times = {z: sorted(time for time, place in images.values() if place == z) for z in range(len(slices))}
+    return {number: (times[z].index(time), z) for number, (time, z) in images.items()}
 
 
 def _text(path: Path) -> str:

@@ -126,8 +126,10 @@ class _Reader:
                 checked = True
             except CannotTellError as error:
                 outcome = outcome.turned(Kind.RESULT, f"not compared: {error}")
-            except Exception as error:
-                raise RuntimeError(f"the judge of {outcome.job} failed") from error
+            except Exception as error:  # noqa: BLE001 - a fault of the judge is none of the reader
+                outcome = outcome.turned(
+                    Kind.RESULT, f"not compared: the judge failed, {type(error).__name__}: {error}"
+                )
         if wrong:
             return outcome.turned(Kind.WRONG, wrong)
         return Outcome(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from cardiac_motion.cine import Cine
 from cardiac_motion.errors import GeometryWarning, InputError
 from cardiac_motion.io.geometry import Affine
-from cardiac_motion.io.image_file import MAX_VOXELS, storage_values
+from cardiac_motion.io.image_file import MAX_VOXELS, reading, storage_values
 from cardiac_motion.io.images import read_image, write_image
 from cardiac_motion.io.single_file import is_nifti, stem_of
 from cardiac_motion.io.timing import frame_times, uniform_step
@@ -59,10 +59,8 @@ def load_cine(path: Path | str, *, max_voxels: int = MAX_VOXELS) -> tuple[Cine, 
     if n_frames < 2:
         raise InputError(f"{path}: expected a cine, got one frame only, size (X, Y, Z, T) = {(*shape[::-1], 1)}")
     times, guessed = frame_times(image.timing, n_frames)
-    try:
+    with reading(path):
         cine = Cine(_as_float32(image.values), image.affine, times, name=stem_of(path))
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
     return cine, (*image.notes, *([guessed] if guessed else []))
 
 
@@ -76,10 +74,11 @@ def read_frame(path: Path | str) -> tuple[npt.NDArray[np.float32], Affine]:
     image = read_image(path)
     if len(image.values) > 1:
         raise InputError(f"{path}: expected one 3D image, got a series of {len(image.values)} frames")
-    frame = np.ascontiguousarray(_as_float32(image.values)[0])
-    if not np.isfinite(frame).all():
-        count = int((~np.isfinite(frame)).sum())
-        raise InputError(f"{path}: every voxel must be a finite number, got {count} that are NaN or infinite")
+    with reading(path):
+        frame = np.ascontiguousarray(_as_float32(image.values)[0])
+        if not np.isfinite(frame).all():
+            count = int((~np.isfinite(frame)).sum())
+            raise InputError(f"every voxel must be a finite number, got {count} that are NaN or infinite")
     _warn(path, image.notes)
     return frame, image.affine
 

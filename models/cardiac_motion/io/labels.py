@@ -13,7 +13,7 @@ import numpy.typing as npt
 from cardiac_motion.cine import Cine, check_affine
 from cardiac_motion.errors import InputError
 from cardiac_motion.io.geometry import corner_distance, nearest_orthonormal, straightening
-from cardiac_motion.io.image_file import MAX_VOXELS
+from cardiac_motion.io.image_file import MAX_VOXELS, reading
 from cardiac_motion.io.images import read_image, write_image
 from cardiac_motion.labels import Label
 
@@ -68,10 +68,8 @@ def read_labels(path: Path | str, *, max_voxels: int = MAX_VOXELS) -> LabelImage
     """
     path = Path(path)
     image = read_image(path, max_voxels=max_voxels)
-    try:
+    with reading(path):
         labels = _as_labels(image.values)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
     return LabelImage(labels, image.affine, len(labels) > 1, name=str(path))
 
 

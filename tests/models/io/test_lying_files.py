@@ -137,3 +137,17 @@ def test_a_nrrd_without_origin_says_so(tmp_path: Path, make_cine: MakeCine) -> N
 def test_a_voxel_size_beyond_numbers() -> None:
     with pytest.raises(InputError, match="voxel spacing must be finite"):
         check_affine(np.diag([1.5, 1e300, 8.0, 1.0]))
+
+
+@pytest.mark.parametrize("read", [load_cine, read_labels])
+def test_voxels_that_fit_into_memory_only_as_the_file_has_them(
+    tmp_path: Path, make_cine: MakeCine, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], object]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    write_cine(tmp_path / "cine.nii", make_cine())
+    monkeypatch.setattr("cardiac_motion.io.cines.Cine", full)
+    monkeypatch.setattr("cardiac_motion.io.labels._as_labels", full)
+    with pytest.raises(InputError, match=r"cine\.nii: too large for the memory of this machine"):
+        read(tmp_path / "cine.nii")
