@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -146,9 +147,22 @@ class Checkpoint:
         options.check_same(self.options)
 
 
-def exists(folder: Path) -> bool:
-    """Whether there is a checkpoint in a folder."""
-    return (folder / NAME).exists()
+def prepare_folder(folder: Path, *, resume: bool) -> None:
+    """Make the folder of a run, and see that it can be written.
+
+    Raises:
+        InputError: it cannot be made or written, or holds a run already.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"expected a folder for the run, got the file {folder}")
+    if (folder / NAME).exists() and not resume:
+        raise InputError(f"{folder} holds a run already: resume it, or choose another folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"cannot make or write the folder {folder}: {error.strerror or error}") from error
 
 
 def _first_line(error: Exception) -> str:

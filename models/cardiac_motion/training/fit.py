@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-import random
-import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -21,10 +18,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from cardiac_motion.errors import Cancelled, CardiacMotionError, InputError
 from cardiac_motion.progress import Progress, silent
-from cardiac_motion.training import checkpoint
-from cardiac_motion.training.checkpoint import Checkpoint, Course
+from cardiac_motion.training.checkpoint import Checkpoint, Course, prepare_folder
 from cardiac_motion.training.distributed import World
 from cardiac_motion.training.options import FitOptions
+from cardiac_motion.training.randomness import own_randomness, seed_step
 from cardiac_motion.training.task import Batch, TrainingTask
 
 with warnings.catch_warnings():
@@ -109,7 +106,7 @@ def fit(
             found = Checkpoint.read(folder)
             found.check_fits(task.name, task.settings, options)
     found = world.of_first(found)
-    with _own_randomness():
+    with own_randomness():
         run = _Run(task, folder, options, device, world, progress)
         run.begin(found, start_from)
         return run.train()
@@ -130,7 +127,7 @@ class _Run:
         self.task, self.folder, self.options = task, folder, options
         self.device, self.world, self.progress = device, world, progress
         self.uses_amp = options.amp if options.amp is not None else device.type == "cuda"
-        _seed(options.seed, -1, 0)
+        seed_step(options.seed, -1, 0)
         self.network = task.network().to(device)
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
@@ -210,7 +207,7 @@ class _Run:
     def _update(self, _engine: Engine, batch: Batch) -> float:
         """One step; the loss, a mean over all processes."""
         step, options = self.course.step, self.options
-        _seed(options.seed, step, self.world.rank)
+        seed_step(options.seed, step, self.world.rank)
         rate = options.learning_rate_at(step, self._share())
         for group in self.optimiser.param_groups:
             group["lr"] = rate
@@ -360,24 +357,6 @@ class _Batches(Dataset[Batch]):
         return self.world.share(self.task.batch(step, self.size))
 
 
-def prepare_folder(folder: Path, *, resume: bool) -> None:
-    """Make the folder of a run, and see that it can be written.
-
-    Raises:
-        InputError: it cannot be made or written, or holds a run already.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"expected a folder for the run, got the file {folder}")
-    if checkpoint.exists(folder) and not resume:
-        raise InputError(f"{folder} holds a run already: resume it, or choose another folder")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise InputError(f"cannot make or write the folder {folder}: {error.strerror or error}") from error
-
-
 def _load(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Put weights into a network.
 
@@ -410,27 +389,6 @@ def training_device(device: torch.device | str | None) -> torch.device:
         return torch.empty(0, device=device).device
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"expected a device such as cpu or cuda, got {device}: {error}") from error
-
-
-def _seed(seed: int, step: int, rank: int) -> None:
-    """Seed all generators for a step, as one process has it."""
-    words = np.random.SeedSequence([seed, step + 1, rank]).generate_state(2, np.uint64)
-    random.seed(int(words[0]))
-    np.random.seed(int(words[0]) % 2**32)  # noqa: NPY002 - the generator that a network or loss may use unasked
-    torch.manual_seed(int(words[1]) % 2**63)
-
-
-@contextmanager
-def _own_randomness() -> Iterator[None]:
-    """Give the caller its random generators back as they were."""
-    ours: Any = random.getstate()
-    numpys: Any = np.random.get_state()  # noqa: NPY002
-    try:
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            yield
-    finally:
-        random.setstate(ours)
-        np.random.set_state(numpys)  # noqa: NPY002
 
 
 def _duration(seconds: float) -> str:

@@ -16,9 +16,9 @@ from cardiac_motion.phantom.clips import PIXEL_MM
 from cardiac_motion.progress import Progress, silent
 from cardiac_motion.registration.base import with_options
 from cardiac_motion.training.card import model_card
-from cardiac_motion.training.checkpoint import Checkpoint
+from cardiac_motion.training.checkpoint import Checkpoint, prepare_folder
 from cardiac_motion.training.distributed import World
-from cardiac_motion.training.fit import FitResult, fit, prepare_folder, training_device
+from cardiac_motion.training.fit import FitResult, fit, training_device
 from cardiac_motion.training.options import FitOptions
 from cardiac_motion.training.recipes.segmentation import SegmentationRecipe, SegmentationTask, synthetic_task
 from cardiac_motion.training.registry import recipe as recipe_of
