@@ -80,6 +80,7 @@ def test_the_scene_is_closed_in_the_middle_of_everything(bed: Bed, reader: Reade
         assert (reader.said, message(widget)) == ([], ""), kind
         assert empty_scene(bed) == before, kind
         assert not workspace.is_alive
+        bed.pump(lambda: reader.downloads == [], 10.0)  # the thread that was told to stop tidies up
         assert reader.downloads == []
     assert server.count("end") == server.count("job")
     # The motion, at last.
