@@ -1,7 +1,7 @@
 """The readers of files against files that lie: mutations of valid ones, in processes with limits.
 
     python -m benchmarks.fuzz_readers [--count 20000] [--seed 1] [--format NAME ...] [--keep DIR] [--markdown FILE]
-    python -m benchmarks.fuzz_readers --replay nifti:1:532
+    python -m benchmarks.fuzz_readers --replay FORMAT:SEED:NUMBER, or the folder of a fault
 
 Every outcome has to be a result or an `InputError`, within 10 s of CPU and 2 GiB; a result has to be what another
 reader (nibabel, pynrrd, ITK, pydicom ...) makes of the same file. What else comes is a fault: its files are kept,
@@ -11,6 +11,7 @@ with a name by which it is read again.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,17 +19,14 @@ from pathlib import Path
 from cardiac_motion.atomic import atomic_path
 
 from benchmarks.fuzz.outcome import FAULTS, Job, Outcome
-from benchmarks.fuzz.pool import run
-from benchmarks.fuzz.report import faults, keep, table
-from benchmarks.fuzz.target import Mutant, Sample
+from benchmarks.fuzz.pool import Work, run
+from benchmarks.fuzz.report import KeptTarget, faults, keep, table
 from benchmarks.fuzz.targets import TARGETS
 
-Samples = dict[str, list[Sample]]
 
-
-def make_samples(names: Iterable[str]) -> Samples:
-    """Valid files of some targets."""
-    return {name: TARGETS[name].samples() for name in names}
+def make_work(names: Iterable[str]) -> Work:
+    """Targets with valid files."""
+    return {name: (TARGETS[name], TARGETS[name].samples()) for name in names}
 
 
 def jobs_of(names: Sequence[str], count: int, seed: int) -> list[Job]:
@@ -36,17 +34,24 @@ def jobs_of(names: Sequence[str], count: int, seed: int) -> list[Job]:
     return [Job(names[number % len(names)], seed, number // len(names)) for number in range(count)]
 
 
-def mutant_of(job: Job, samples: Samples) -> Mutant:
-    """The mutant of a job, as the processes make it."""
-    return TARGETS[job.target].mutate(samples[job.target], job.luck())
+def replayed(fault: str) -> tuple[list[Job], Work]:
+    """A mutant by the name of its fault, or by the folder in which it was kept."""
+    folder = Path(fault)
+    if not folder.is_dir():
+        job = Job.parse(fault)
+        return [job], make_work([job.target])
+    job = Job.parse(json.loads((folder / "outcome.json").read_text(encoding="utf-8"))["job"])
+    return [job], {job.target: (KeptTarget(TARGETS[job.target], folder), [])}
 
 
-def _run(jobs: Sequence[Job], samples: Samples, keep_in: Path | None, processes: int | None) -> list[Outcome]:
+def _run(jobs: Sequence[Job], work: Work, keep_in: Path, processes: int | None) -> list[Outcome]:
     outcomes = []
-    for outcome in run(jobs, samples, processes=processes):
+    for outcome in run(jobs, work, processes=processes):
         outcomes.append(outcome)
         if outcome.kind in FAULTS:
-            place = keep(outcome, mutant_of(outcome.job, samples).files, keep_in) if keep_in else outcome.job
+            target, samples = work[outcome.job.target]
+            # Made anew, as the processes made it.
+            place = keep(outcome, target.mutate(samples, outcome.job.luck()).files, keep_in)
             print(f"{place}: {outcome.kind}: {outcome.what}: {outcome.text}", file=sys.stderr, flush=True)
         if len(outcomes) % 1000 == 0:
             print(f"{len(outcomes)} of {len(jobs)}", file=sys.stderr, flush=True)
@@ -61,14 +66,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--format", choices=sorted(TARGETS), action="append", help="all by default")
     parser.add_argument("--processes", type=int, help="at once; by default one for each core")
     parser.add_argument("--keep", type=Path, default=Path("results/fuzz"), help="where faults are kept")
-    parser.add_argument("--replay", help="one mutant, as a fault names it: FORMAT:SEED:NUMBER")
+    parser.add_argument("--replay", help="one mutant: FORMAT:SEED:NUMBER, or the folder in which it was kept")
     parser.add_argument("--verbose", action="store_true", help="say what came of every mutant")
     parser.add_argument("--markdown", type=Path, help="write the table to this file, too")
     chosen = parser.parse_args(arguments)
     names = chosen.format or list(TARGETS)
-    jobs = [Job.parse(chosen.replay)] if chosen.replay else jobs_of(names, chosen.count, chosen.seed)
-    samples = make_samples({job.target for job in jobs})
-    outcomes = _run(jobs, samples, chosen.keep, chosen.processes)
+    if chosen.replay:
+        jobs, work = replayed(chosen.replay)
+    else:
+        jobs, work = jobs_of(names, chosen.count, chosen.seed), make_work(names)
+    outcomes = _run(jobs, work, chosen.keep, chosen.processes)
     if chosen.replay or chosen.verbose:
         for outcome in outcomes:
             checked = " (compared)" if outcome.checked else ""

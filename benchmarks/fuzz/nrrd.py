@@ -126,7 +126,10 @@ def _by_pynrrd(cine: Cine) -> bytes:
         "kinds": ["domain", "domain", "domain", "list"],
         "encoding": "raw",
     }
-    return _ours(lambda path: nrrd.write(str(path), cine.frames.T, header, index_order="F"), "cine.nrrd")
+    content = _ours(lambda path: nrrd.write(str(path), cine.frames.T, header, index_order="F"), "cine.nrrd")
+    head, data = content.split(b"\n\n", 1)
+    # It notes the time.
+    return b"\n".join(line for line in head.split(b"\n") if not line.startswith(b"#")) + b"\n\n" + data
 
 
 def _by_itk(path: Path, cine: Cine) -> None:

@@ -52,6 +52,7 @@ class Outcome:
         job: the mutant.
         kind: of outcome.
         what: was done to the files.
+        reader: which of the target's, as in `Sample.kind`.
         text: message of a refusal, or what is wrong.
         checked: an independent reader gave the same.
         seconds: CPU time of the process while it read.
@@ -61,6 +62,7 @@ class Outcome:
     job: Job
     kind: Kind
     what: str = ""
+    reader: str = ""
     text: str = ""
     checked: bool = False
     seconds: float = 0.0

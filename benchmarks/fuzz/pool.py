@@ -7,7 +7,7 @@ import os
 import pickle
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import connection as connections
 from pathlib import Path
@@ -17,13 +17,16 @@ import psutil
 
 from benchmarks.fuzz import worker
 from benchmarks.fuzz.outcome import Job, Kind, Outcome
-from benchmarks.fuzz.target import Sample
+from benchmarks.fuzz.target import Sample, Target
 
 CPU_SECONDS = 10.0
 """Of one mutant: more is a hang."""
 _STILL_SECONDS = 120.0
 """A process that has used no CPU time for so long waits for something."""
 _POLL_SECONDS = 0.5
+_DEAD, _IDLE = "dead", "idle"
+
+Work = Mapping[str, tuple[Target, list[Sample]]]
 
 
 @dataclass
@@ -36,89 +39,87 @@ class _Process:
     step: str = ""
     cpu: float = 0.0
     since: float = field(default_factory=time.monotonic)
-    what: str = ""
+    mutant: tuple[str, str] = ("", "")
     read: Outcome | None = None
 
 
 def run(
-    jobs: Sequence[Job], samples: dict[str, list[Sample]], *, processes: int | None = None
+    jobs: Sequence[Job], work: Work, *, processes: int | None = None, cpu_seconds: float = CPU_SECONDS
 ) -> Iterator[Outcome]:
     """Outcomes of mutants, each as it is known.
 
     Args:
         jobs: the mutants.
-        samples: valid files by name of the target.
+        work: target and samples by name of the target.
         processes: that work at once; by default one for each core.
+        cpu_seconds: of one mutant; more is a hang.
 
     Raises:
-        RuntimeError: the fuzzer itself failed: samples that are not read, or a judge that raises.
+        RuntimeError: the fuzzer itself failed: a sample that is not read, or a mutant that cannot be made.
     """
-    count = min(processes or os.cpu_count() or 1, len(jobs))
     waiting = list(reversed(jobs))
-    names = sorted({job.target for job in jobs})
-    with tempfile.TemporaryDirectory(prefix="fuzz-samples-") as folder:
-        path = Path(folder) / "samples.pickle"
-        path.write_bytes(pickle.dumps(samples))
-        pool = [_start(path, names) for _ in range(count)]
+    needed = {job.target for job in jobs}
+    with tempfile.TemporaryDirectory(prefix="fuzz-work-") as folder:
+        path = Path(folder) / "work.pickle"
+        path.write_bytes(pickle.dumps({name: each for name, each in work.items() if name in needed}))
+        pool = [_start(path) for _ in range(min(processes or os.cpu_count() or 1, len(jobs)))]
         try:
             while pool:
-                for each in _ready(pool):
-                    outcome = _advance(each, waiting)
+                for each in _ready(pool, cpu_seconds):
+                    outcome = _advance(each, waiting, cpu_seconds)
                     if outcome is not None:
                         yield outcome
-                    if each.step == "dead":
+                    if each.step in {_DEAD, _IDLE}:
                         pool.remove(each)
-                        if waiting:
-                            pool.append(_start(path, names))
-                    elif each.step == "idle":
-                        pool.remove(each)
+                    if each.step == _DEAD and waiting:
+                        pool.append(_start(path))
         finally:
             for each in pool:
                 each.process.kill()
 
 
-def _start(samples: Path, names: Sequence[str]) -> _Process:
+def _start(work: Path) -> _Process:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=worker.serve, args=(theirs, samples, names), daemon=True)
+    process = context.Process(target=worker.serve, args=(theirs, work), daemon=True)
     process.start()
     theirs.close()
     return _Process(ours, process)
 
 
-def _ready(pool: list[_Process]) -> list[_Process]:
+def _ready(pool: list[_Process], cpu_seconds: float) -> list[_Process]:
     """Those that said something or ended; those that hang are ended here."""
     found = connections.wait([each.pipe for each in pool], _POLL_SECONDS)
     for each in pool:
-        if each.pipe not in found and each.step in {worker.MADE, worker.READ} and _hangs(each):
+        if each.pipe not in found and each.step in {worker.MADE, worker.READ} and _hangs(each, cpu_seconds):
             each.process.kill()
             each.process.join()
             each.step = f"{each.step}, hangs"
     return [each for each in pool if each.pipe in found or each.step.endswith("hangs")]
 
 
-def _hangs(each: _Process) -> bool:
+def _hangs(each: _Process, cpu_seconds: float) -> bool:
     try:
         process = psutil.Process(each.process.pid)
         times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
     except psutil.NoSuchProcess:
         return False
     used = sum(one.user + one.system for one in times) - each.cpu
-    return used > CPU_SECONDS or (time.monotonic() - each.since > _STILL_SECONDS and used < 1.0)
+    return used > cpu_seconds or (time.monotonic() - each.since > _STILL_SECONDS and used < 1.0)
 
 
-def _advance(each: _Process, waiting: list[Job]) -> Outcome | None:
+def _advance(each: _Process, waiting: list[Job], cpu_seconds: float) -> Outcome | None:
     """Take what a process said, and give it its next job; an outcome if there is one."""
     outcome: Outcome | None = None
     said = _said(each)
     if said is None:
-        outcome = _ended(each)
-        each.step = "dead"
+        outcome = _ended(each, cpu_seconds)
+        each.step = _DEAD
         return outcome
     step, each.cpu, content = said
     each.step, each.since = step, time.monotonic()
     if step == worker.MADE:
-        each.what = content
+        each.mutant = content
     elif step == worker.READ:
         each.read = content
     else:
@@ -139,14 +140,14 @@ def _said(each: _Process) -> tuple[str, float, Any] | None:
 
 def _next(each: _Process, waiting: list[Job]) -> None:
     each.job = waiting.pop() if waiting else None
-    each.read, each.what = None, ""
+    each.read, each.mutant = None, ("", "")
     each.pipe.send(each.job)
     if each.job is None:
         each.process.join()
-        each.step = "idle"
+        each.step = _IDLE
 
 
-def _ended(each: _Process) -> Outcome:
+def _ended(each: _Process, cpu_seconds: float) -> Outcome:
     """The outcome of a mutant at which a process ended."""
     each.process.join()
     code = each.process.exitcode
@@ -156,5 +157,7 @@ def _ended(each: _Process) -> Outcome:
         # The other reader's crash or hang says nothing about ours.
         return each.read.turned(each.read.kind, f"not compared: the other reader ended with {code}")
     if each.step.endswith("hangs"):
-        return Outcome(each.job, Kind.HANG, each.what, f"more than {CPU_SECONDS:g} s of CPU", seconds=CPU_SECONDS)
-    return Outcome(each.job, Kind.CRASH, each.what, f"the process ended with {code}")
+        return Outcome(
+            each.job, Kind.HANG, *each.mutant, f"more than {cpu_seconds:g} s of CPU", seconds=cpu_seconds
+        )
+    return Outcome(each.job, Kind.CRASH, *each.mutant, f"the process ended with {code}")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from benchmarks.dicom_folders import Files, write_files
+from benchmarks.dicom_folders import Files, read_files, write_files
 from benchmarks.fuzz.outcome import FAULTS, Kind, Outcome
+from benchmarks.fuzz.target import Mutant, Sample, Target
 
 _COLUMNS = (
     "format", "files", "results", "of them compared", "refusals", "crashes", "hangs", "foreign exceptions",
@@ -38,6 +41,32 @@ def _line(name: str, outcomes: Sequence[Outcome]) -> str:
 def faults(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Those that should not be."""
     return [outcome for outcome in outcomes if outcome.kind in FAULTS]
+
+
+class KeptTarget:
+    """The files of a fault as they were kept, in the place of mutants of its target."""
+
+    def __init__(self, target: Target, folder: Path) -> None:
+        about = json.loads((folder / "outcome.json").read_text(encoding="utf-8"))
+        self.name = target.name
+        self._target = target
+        self._mutant = Mutant(read_files(folder / "files"), about["what"], about["reader"])
+
+    def samples(self) -> list[Sample]:
+        """None that have to be read."""
+        return []
+
+    def mutate(self, samples: Sequence[Sample], luck: random.Random) -> Mutant:  # noqa: ARG002 - the same each time
+        """The kept files."""
+        return self._mutant
+
+    def read(self, folder: Path, kind: str) -> Any:
+        """As the target."""
+        return self._target.read(folder, kind)
+
+    def judge(self, folder: Path, kind: str, result: Any) -> str | None:
+        """As the target."""
+        return self._target.judge(folder, kind, result)
 
 
 def keep(outcome: Outcome, files: Files, folder: Path) -> Path:

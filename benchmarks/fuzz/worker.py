@@ -13,6 +13,7 @@ import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 
 
-def serve(connection: Connection, samples_file: Path, names: Sequence[str]) -> None:
+def serve(connection: Connection, work_file: Path) -> None:
     """Read mutants until there are no more jobs.
 
     Says tuples (step, CPU seconds so far, what). A crash after `MADE` and before `READ` is the reader's; after
@@ -43,25 +44,23 @@ def serve(connection: Connection, samples_file: Path, names: Sequence[str]) -> N
 
     Args:
         connection: jobs come in and steps go out; None as a job ends it.
-        samples_file: pickled samples by name of the target.
-        names: of the targets.
+        work_file: pickled (target, samples) by name of the target.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from benchmarks.fuzz.targets import TARGETS  # noqa: PLC0415 - after the environment is set
-
     # A file that this program has just written; nobody else's.
-    samples: Mapping[str, list[Sample]] = pickle.loads(samples_file.read_bytes())
+    work: Mapping[str, tuple[Target, list[Sample]]] = pickle.loads(work_file.read_bytes())
     with tempfile.TemporaryDirectory(prefix="fuzz-") as name, _silence(Path(name) / "noise") as noise:
         reader = _Reader(Path(name) / "files", Path(name) / "noise", connection)
-        for target in names:
-            for number, sample in enumerate(samples[target]):
-                _warm_up(TARGETS[target], sample, reader, number)
+        for target, samples in work.values():
+            for number, sample in enumerate(samples):
+                _warm_up(target, sample, reader, number)
         _limit_memory()
         connection.send((READY, time.process_time(), None))
         while (job := connection.recv()) is not None:
-            mutant = TARGETS[job.target].mutate(samples[job.target], job.luck())
-            connection.send((MADE, time.process_time(), mutant.what))
-            outcome = reader.outcome(TARGETS[job.target], job, mutant)
+            target, samples = work[job.target]
+            mutant = target.mutate(samples, job.luck())
+            connection.send((MADE, time.process_time(), (mutant.what, mutant.kind)))
+            outcome = reader.outcome(target, job, mutant)
             os.ftruncate(noise, 0)
             connection.send((DONE, time.process_time(), outcome))
 
@@ -88,7 +87,7 @@ class _Reader:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir()
         write_files(mutant.files, self._folder)
-        outcome = Outcome(job, Kind.RESULT, mutant.what)
+        outcome = Outcome(job, Kind.RESULT, mutant.what, mutant.kind)
         before = _reset_peak()
         result: Any = None
         self._opened.clear()
@@ -107,7 +106,7 @@ class _Reader:
                 self._is_watched = False
             seconds = time.process_time() - start
         peak = max(_peak() - before, 0.0)
-        outcome = Outcome(job, outcome.kind, mutant.what, outcome.text, False, seconds, peak)
+        outcome = replace(outcome, seconds=seconds, megabytes=peak)
         noise = self._noises(warned)
         if noise and outcome.kind in {Kind.RESULT, Kind.REFUSAL}:
             outcome = outcome.turned(Kind.NOISE, noise)
@@ -132,9 +131,7 @@ class _Reader:
                 )
         if wrong:
             return outcome.turned(Kind.WRONG, wrong)
-        return Outcome(
-            outcome.job, outcome.kind, outcome.what, outcome.text, checked, outcome.seconds, outcome.megabytes
-        )
+        return replace(outcome, checked=checked)
 
     def _watch(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self._is_watched:
