@@ -84,4 +84,15 @@ def same_refusal(error: InputError) -> str | None:
         return "an InputError without a message"
     if len(text) > 1500:
         return f"an InputError of {len(text)} characters"
-    return "an InputError of several lines" if "\n" in text else None
+    if "\n" in text or "\r" in text:
+        return "an InputError of several lines"
+    # Whoever prints or sends it would fail over it.
+    return None if _can_be_written(text) else f"an InputError that cannot be printed: {text!r}"
+
+
+def _can_be_written(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

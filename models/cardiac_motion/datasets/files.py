@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 
 from cardiac_motion.errors import InputError
 from cardiac_motion.io.single_file import stem_of
+from cardiac_motion.json_input import parse_json
 
 IMAGE_ENDINGS = (".nii", ".nii.gz", ".nrrd")
 
@@ -104,8 +104,8 @@ def read_json(path: Path, what: str) -> Any:
         InputError: it cannot be read, or is no JSON.
     """
     try:
-        return json.loads(_content(path).decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
+        return parse_json(_content(path))
+    except ValueError as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: expected {what}, got {error}") from error

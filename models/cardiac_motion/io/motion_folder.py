@@ -37,6 +37,7 @@ from cardiac_motion.io.geometry import (
 )
 from cardiac_motion.io.image_file import check_voxel_count, reading
 from cardiac_motion.io.vectors import read_vectors, write_vectors
+from cardiac_motion.json_input import parse_json
 from cardiac_motion.motion import FloatField, Motion
 
 CONVENTION_VERSION = 1
@@ -170,8 +171,8 @@ def _read_about(path: Path) -> dict[str, Any]:
         if not path.is_file():
             raise InputError("is not there; expected a motion folder, which holds it")
         try:
-            about = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError) as error:  # also text that is no UTF-8, or nested without end
+            about = parse_json(path.read_bytes())
+        except ValueError as error:  # also text that is no UTF-8
             raise InputError(f"is not valid JSON: {error}") from error
         if not isinstance(about, dict) or about.get("format") != _FORMAT:
             raise InputError(f'does not say "format": "{_FORMAT}", so that it describes something else')

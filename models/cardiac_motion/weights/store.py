@@ -20,6 +20,7 @@ from torch import Tensor
 
 from cardiac_motion.atomic import put_in_place, temporary_beside
 from cardiac_motion.errors import InputError
+from cardiac_motion.json_input import parse_json
 from cardiac_motion.weights.archive import read_state
 
 FORMAT = 1
@@ -164,10 +165,10 @@ def _about(path: Path) -> dict[str, Any]:
     """What lies beside a file of weights, checked."""
     sidecar = path.with_suffix(".json")
     try:
-        about = json.loads(sidecar.read_text(encoding="utf-8"))
+        about = parse_json(sidecar.read_bytes())
     except FileNotFoundError as error:
         raise InputError(f"expected {sidecar.name} beside the weights {path}, there is no such file") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"cannot read {sidecar}, which says what the weights are: {error}") from error
     kinds = {"format": int, "model": str, "network": str, "config": dict, "sha256": str}
     if not isinstance(about, dict) or not all(isinstance(about.get(k), kind) for k, kind in kinds.items()):
