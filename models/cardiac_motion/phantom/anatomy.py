@@ -165,8 +165,9 @@ class Anatomy:
         low = (1 - self.z / heart.length).clamp(0, 1)
         strands = 1.2 + 0.9 * (-self.rv_cavity) / (4 + 10 * low) - heart.rv_trabeculae * (0.6 + low)
         canvas.paint(highest((strands - 0.6 * coarse - 0.6 * fine) * 2, self.rv_cavity), Tissue.PAPILLARY)
-        strands = 0.5 + (-self.lv_cavity) / (2.2 + 5 * low) - heart.lv_trabeculae * (0.5 + low) - 0.45 * squeeze
+        strands = 0.5 + (-self.lv_cavity) / (2.2 + 5 * low) - heart.lv_trabeculae * (0.5 + low)
+        strands = strands - heart.compaction * squeeze
         canvas.paint(highest((strands - coarse) * 2, self.lv_cavity), Tissue.PAPILLARY)
-        canvas.paint(self.papillaries - 1.2 * coarse - 0.8 * squeeze, Tissue.PAPILLARY)
+        canvas.paint(self.papillaries - 1.2 * coarse - 0.8 * (heart.compaction / 0.45) * squeeze, Tissue.PAPILLARY)
         leaflet = (self.z - heart.length + 3 * (1 - self.r / heart.endo_radius)).abs() - 0.6
         canvas.paint(highest(leaflet, self.r - self._surfaces[0], -self.aorta), Tissue.VALVE)

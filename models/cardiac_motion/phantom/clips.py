@@ -68,7 +68,7 @@ def draw_clips(
             at end-diastole in a third, the others in systole mostly.
         views: each with the same probability.
         random_contrast: share of clips in which any tissue has any signal; the others are bSSFP-like.
-        varied: hearts far more varied than patients' are, instead of patients'.
+        varied: hearts, and contrasts, far more varied than patients' are, instead of patients'.
         samples: points through the thickness of a slice, odd.
 
     Raises:
@@ -95,7 +95,8 @@ def draw_clips(
         for _ in range(min(PER_HEART, count - len(drawn))):
             name = views[int(rng.integers(len(views)))]
             view = short_axis_view(phantom, options) if name == "sax" else long_axis_view(phantom, options, name)
-            drawn.append(_draw(phantom, view, rng, _phases(phantom, rng, frames, step), random_contrast, samples))
+            phases = _phases(phantom, rng, frames, step)
+            drawn.append(_draw(phantom, view, rng, phases, random_contrast, varied, samples))
     images, labels, indices = zip(*drawn, strict=True)
     return Clips(np.stack(images), np.stack(labels), np.stack(indices))
 
@@ -121,10 +122,12 @@ def _draw(
     rng: np.random.Generator,
     phases: list[float],
     random_contrast: float,
+    varied: bool,
     samples: int,
 ) -> tuple[npt.NDArray[np.generic], ...]:
     """Images, labels and view of one clip."""
-    contrast = draw_contrast(rng, random=rng.random() < random_contrast, texture=rng.random() < 0.9)
+    random = bool(rng.random() < random_contrast)
+    contrast = draw_contrast(rng, random=random, texture=rng.random() < 0.9, wide=varied)
     phantom = replace(phantom, contrast=contrast)
     artefacts = draw_artefacts(int(rng.integers(2**31)), view, len(phases), AppearanceOptions())
     flow = draw_flow(rng) if rng.random() < 0.7 else None

@@ -68,6 +68,8 @@ class Heart:
     fat: float
     """Thickness of the fat around the heart."""
     fat_angle: float
+    compaction: float = 0.45
+    """How far contraction presses the blood from between the trabeculae, in units of their own depth."""
 
     @property
     def epi_radius(self) -> float:

@@ -55,6 +55,18 @@ _BSSFP: dict[Tissue, tuple[float, float]] = {
     Tissue.VALVE: (0.45, 0.1),
 }
 
+# Tissues that differ far more than between people: what is around the heart, by sequence, coil and window.
+_WIDE: dict[Tissue, tuple[float, float]] = {
+    Tissue.FAT: (0.35, 1.5),
+    Tissue.SKELETAL_MUSCLE: (0.12, 0.5),
+    Tissue.LUNG: (0.02, 0.28),
+    Tissue.MEDIASTINUM: (0.15, 0.8),
+    Tissue.LIVER: (0.12, 0.65),
+    Tissue.STOMACH: (0.05, 0.9),
+    Tissue.EPICARDIAL_FAT: (0.2, 1.1),
+    Tissue.MYOCARDIUM: (0.14, 0.45),
+}
+
 # Amplitude of the texture relative to the tissue's own signal.
 _TEXTURE: dict[Tissue, float] = {
     Tissue.FAT: 0.08,
@@ -84,8 +96,10 @@ class Contrast:
     texture: tuple[float, ...]
 
 
-def draw_contrast(rng: np.random.Generator, *, random: bool, texture: bool) -> Contrast:
+def draw_contrast(rng: np.random.Generator, *, random: bool, texture: bool, wide: bool = False) -> Contrast:
     """Draw a bSSFP-like contrast, or with ``random`` one in which any tissue has any signal.
+
+    With ``wide``, bSSFP-like contrasts differ more than scanners do in all that is not blood.
 
     Random contrasts follow the idea of SynthSeg (Billot et al. 2023): a network that has seen every contrast
     relies on none.
@@ -102,6 +116,11 @@ def draw_contrast(rng: np.random.Generator, *, random: bool, texture: bool) -> C
     else:
         values = np.array([max(0.0, rng.normal(*_BSSFP[t])) for t in Tissue])
         values[Tissue.LV_BLOOD] = max(values[Tissue.LV_BLOOD], 0.85)
+        if wide:
+            for tissue, (low, high) in _WIDE.items():
+                values[tissue] = rng.uniform(low, high)
+            # Muscle pressed together looks as the wall does.
+            values[Tissue.PAPILLARY] = values[Tissue.MYOCARDIUM] * rng.uniform(0.9, 1.3)
         relative = np.array([_TEXTURE.get(t, 0.0) for t in Tissue])
         amplitude = relative * values * rng.uniform(0.7, 1.3)
     if not texture:

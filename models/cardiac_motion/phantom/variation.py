@@ -17,8 +17,10 @@ from cardiac_motion.phantom.heart import Heart
 def vary_heart(heart: Heart, rng: np.random.Generator) -> Heart:
     """A heart with measures drawn anew, wide, independent of each other.
 
-    Walls from thin to three times as thick, small to strongly dilated ventricles, a wide or narrow RV that reaches
-    more or less far around and down, smooth to strongly trabeculated.
+    Walls from thin to four times as thick, small to strongly dilated ventricles, a wide or narrow RV that reaches
+    more or less far around and down, smooth to strongly trabeculated, with trabeculae that contraction leaves open
+    or closes. Wall and radius are lognormal about those of patients: where a wall's edge cannot be seen, the
+    likely one is to be learnt.
 
     Args:
         heart: as drawn for a patient; what is not drawn anew stays.
@@ -28,9 +30,12 @@ def vary_heart(heart: Heart, rng: np.random.Generator) -> Heart:
     def uniform(low: float, high: float) -> float:
         return float(rng.uniform(low, high))
 
+    def lognormal(median: float, sigma: float, low: float, high: float) -> float:
+        return float(np.clip(median * math.exp(rng.normal(0, sigma)), low, high))
+
     length = uniform(68, 118)
-    radius = uniform(15, 38)
-    wall = uniform(5, 20)
+    radius = lognormal(25, 0.22, 14, 40)
+    wall = lognormal(9.5, 0.3, 4.5, 20)
     change = length - heart.length
     (la_x, la_y, la_z), (_, ra_y, ra_z) = heart.la_centre, heart.ra_centre
     la, ra = uniform(0.75, 1.3), uniform(0.75, 1.3)
@@ -42,7 +47,7 @@ def vary_heart(heart: Heart, rng: np.random.Generator) -> Heart:
         apex_wall=uniform(3, 0.6 * wall + 4),
         equator=length * uniform(0.62, 0.86),
         wall_asymmetry=uniform(0, 0.35),
-        rv_width=uniform(14, 50),
+        rv_width=lognormal(31, 0.25, 13, 55),
         rv_apex=length * uniform(0.04, 0.35),
         rv_equator=length * uniform(0.72, 0.97),
         rv_angle=math.pi + uniform(-0.35, 0.45),
@@ -57,5 +62,6 @@ def vary_heart(heart: Heart, rng: np.random.Generator) -> Heart:
         papillary_radius=uniform(2.5, 8),
         papillary_heights=(length * uniform(0.15, 0.32), length * uniform(0.5, 0.8)),
         papillary_offset=uniform(0.55, 0.8),
-        fat=uniform(0, 6),
+        fat=uniform(0, 7),
+        compaction=uniform(0.2, 2.0),
     )

@@ -15,7 +15,7 @@ class Augmentation:
     """How far each change goes; every one is drawn for each clip anew, and all frames of a clip have the same.
 
     Attributes:
-        size: pixels a side of what comes out, cut from anywhere in the input.
+        size: pixels a side of what comes out.
         scale: largest factor of size, either way.
         stretch: largest ratio of the scales of both axes.
         bend: standard deviation of the knots of a smooth displacement, in pixels.
@@ -25,6 +25,7 @@ class Augmentation:
         blur: largest standard deviation of a Gaussian, pixels.
         coarsen: largest factor by which the resolution is lowered.
         noise: largest standard deviation, of intensities from 0 to 1.
+        elsewhere: share of clips that are cut from anywhere; the others within 12 pixels of the middle.
     """
 
     size: int = 128
@@ -37,6 +38,7 @@ class Augmentation:
     blur: float = 1.2
     coarsen: float = 2.2
     noise: float = 0.08
+    elsewhere: float = 0.2
 
 
 def augment(
@@ -100,9 +102,11 @@ def _grid(images: Tensor, options: Augmentation, generator: torch.Generator) -> 
     pixels = torch.einsum("bij,yxj->byxi", matrix, pixels)
     bend = _smooth(batch, 7, (size, size), generator, 2) * options.bend
     pixels = pixels + bend.permute(0, 2, 3, 1) * torch.rand(batch, 1, 1, 1, generator=generator)
-    # What lies at the middle: anywhere, as long as the cut mostly stays within the picture.
-    free = torch.tensor([width, height], dtype=images.dtype) * 0.5 - 0.33 * size
-    offset = (torch.rand(batch, 2, generator=generator) * 2 - 1) * free.clamp_min(0)
+    # What lies at the middle: mostly what does in the input, near which the heart is; in some anything, as long as
+    # the cut mostly stays within the picture.
+    free = (torch.tensor([width, height], dtype=images.dtype) * 0.5 - 0.33 * size).clamp_min(0)
+    far = torch.rand(batch, 1, generator=generator) < options.elsewhere
+    offset = (torch.rand(batch, 2, generator=generator) * 2 - 1) * torch.where(far, free, free.clamp_max(12.0))
     pixels = pixels + offset[:, None, None]
     return pixels * 2 / torch.tensor([width, height], dtype=images.dtype)
 
