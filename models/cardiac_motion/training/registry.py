@@ -5,9 +5,11 @@ from __future__ import annotations
 from cardiac_motion.errors import InputError
 from cardiac_motion.training.recipes.deunet import DEUNET, DEUNET_VARIANTS
 from cardiac_motion.training.recipes.segmentation import SegmentationRecipe
-from cardiac_motion.training.recipes.unet import UNET
+from cardiac_motion.training.recipes.unet import UNET, UNET_LAX, UNET_VIEWS
 
-_RECIPES: dict[str, SegmentationRecipe] = {each.name: each for each in (UNET, DEUNET, *DEUNET_VARIANTS)}
+_RECIPES: dict[str, SegmentationRecipe] = {
+    each.name: each for each in (UNET, UNET_LAX, UNET_VIEWS, DEUNET, *DEUNET_VARIANTS)
+}
 
 
 def recipe_names() -> tuple[str, ...]:
