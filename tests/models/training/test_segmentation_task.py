@@ -180,5 +180,5 @@ def test_every_recipe_makes_a_network_that_its_clips_fit(name: str, make_task: A
 
 
 def test_an_unknown_model_is_one_clear_error() -> None:
-    with pytest.raises(InputError, match=r"unknown model 'net'; those that can be trained are unet, deunet"):
+    with pytest.raises(InputError, match=r"unknown model 'net'; those that can be trained are unet, unet_lax"):
         recipe("net")
