@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import errno
+import re
 from typing import ClassVar
 
 from cardiac_motion.errors import InputError
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """No space left, quota exceeded, file too large for the file system or the process."""
+
+_NO_MEMORY = re.compile(r"DefaultCPUAllocator: (can't|not enough)|out of memory")
+"""What PyTorch says, for which it has no exception of its own on the CPU."""
 
 
 class RequestError(Exception):
@@ -142,7 +146,7 @@ def as_request_error(error: BaseException) -> RequestError:
         return full
     if isinstance(error, InputError) and not isinstance(error.__cause__, OSError):
         return Unprocessable(str(error))
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error))):
         return Unprocessable("too large for the memory of the server", code="too_large")
     # Of an InputError that an OSError caused the text names a place of this machine; the client cannot mend it.
     return InternalError("something went wrong in the server; its log says where")

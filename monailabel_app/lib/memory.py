@@ -23,6 +23,11 @@ class KnownMotions:
         self._held: OrderedDict[str, KnownMotion] = OrderedDict()
         self._lock = threading.Lock()
 
+    @property
+    def on_disk(self) -> MotionCache:
+        """The cache, for work that needs a motion once."""
+        return self._cache
+
     def get(self, key: str) -> KnownMotion | None:
         """The motion of a key, or None where it has not been estimated yet."""
         with self._lock:

@@ -6,7 +6,9 @@ import shutil
 from pathlib import Path
 from typing import BinaryIO
 
-from cardiac_motion.io import LabelImage, check_labels, read_labels
+import numpy as np
+from cardiac_motion.cine import Cine
+from cardiac_motion.io import LabelImage, check_labels, load_frame, read_labels
 
 from monailabel_app.lib.datastore import ENDINGS, Case
 from monailabel_app.lib.datastore.names import ending_of
@@ -64,3 +66,16 @@ def read_uploaded_labels(path: Path, case: Case) -> LabelImage:
         image = LabelImage(image.labels, image.affine, image.is_4d, name="the label")
         check_labels(image, case.cine)
     return image
+
+
+def read_uploaded_frame(path: Path, *, max_voxels: int) -> Case:
+    """Read a 3D image that came with a request, as a case that is in no datastore: a cine that stands still.
+
+    Raises:
+        Unprocessable: whatever is wrong with it, or it is no 3D image.
+    """
+    with refusing(path, "file"):
+        frame, affine, notes = load_frame(path, max_voxels=max_voxels)
+        cine = Cine(np.stack([frame, frame]), affine, np.array([0.0, 1.0]), name="the image")
+    unknown = "of a single image it cannot be told what moves: the heart is taken to lie in its middle"
+    return Case("", path, "", cine, (*notes, unknown))

@@ -5,7 +5,7 @@ folder of 3D frames. Whatever is wrong with a file comes as one `InputError` tha
 understood, as one `GeometryWarning`.
 """
 
-from cardiac_motion.io.cines import load_cine, read_cine, read_frame, write_cine
+from cardiac_motion.io.cines import load_cine, load_frame, read_cine, read_frame, write_cine
 from cardiac_motion.io.geometry import (
     RAS_TO_LPS,
     SKEW_TOLERANCE,
@@ -27,6 +27,7 @@ __all__ = [
     "check_labels",
     "corner_distance",
     "load_cine",
+    "load_frame",
     "nearest_orthonormal",
     "read_cine",
     "read_frame",

@@ -70,8 +70,25 @@ def read_frame(path: Path | str) -> tuple[npt.NDArray[np.float32], Affine]:
     Raises:
         InputError: as `read_cine`, and where the file holds more than one frame.
     """
+    frame, affine, notes = load_frame(path)
+    _warn(Path(path), notes)
+    return frame, affine
+
+
+def load_frame(
+    path: Path | str, *, max_voxels: int = MAX_VOXELS
+) -> tuple[npt.NDArray[np.float32], Affine, tuple[str, ...]]:
+    """Read one 3D image as `read_frame` does, and give what it would warn of instead of warning.
+
+    Args:
+        path: the file.
+        max_voxels: a file that promises more is refused before its voxels are read.
+
+    Raises:
+        InputError: as `read_frame`.
+    """
     path = Path(path)
-    image = read_image(path)
+    image = read_image(path, max_voxels=max_voxels)
     if len(image.values) > 1:
         raise InputError(f"{path}: expected one 3D image, got a series of {len(image.values)} frames")
     with reading(path):
@@ -79,8 +96,7 @@ def read_frame(path: Path | str) -> tuple[npt.NDArray[np.float32], Affine]:
         if not np.isfinite(frame).all():
             count = int((~np.isfinite(frame)).sum())
             raise InputError(f"every voxel must be a finite number, got {count} that are NaN or infinite")
-    _warn(path, image.notes)
-    return frame, image.affine
+    return frame, image.affine, tuple(image.notes)
 
 
 def write_cine(path: Path | str, cine: Cine) -> None:

@@ -43,6 +43,7 @@ class RunContext:
         folder: for the files of the answer; it lives as long as the answer.
         progress: called with the fraction done; may raise `Cancelled`.
         hold_device: gives the processor or GPU to one heavy computation at a time.
+        is_single_frame: the image is a 3D one that came with the request; the case repeats it.
     """
 
     case: Case
@@ -51,6 +52,7 @@ class RunContext:
     folder: Path
     progress: Progress = silent
     hold_device: Callable[[], AbstractContextManager[None]] = nullcontext
+    is_single_frame: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,14 +93,23 @@ class CineTask(InferTask):
     """An infer task on a case of the datastore.
 
     Subclasses name their parameters, and work in `run`.
+
+    Args:
+        task_type: MONAI Label's. Its own plug-in for Slicer offers tasks of a type that it knows, and takes 3D
+            labels alone.
+        description: for people.
+        config: parameters that stock clients show and send, with their defaults.
+
+    Attributes:
+        takes_frame_files: whether a request may bring a 3D image instead of naming one of the datastore.
     """
 
     params_model: ClassVar[type[TaskParams]] = TaskParams
+    takes_frame_files: ClassVar[bool] = False
 
-    def __init__(self, *, task_type: str, description: str) -> None:
-        # No type that the stock plug-in of Slicer knows: it would send one 3D volume.
+    def __init__(self, *, task_type: str, description: str, config: dict[str, Any] | None = None) -> None:
         labels = {structure.name: int(structure) for structure in STRUCTURES}
-        super().__init__(type=task_type, labels=labels, dimension=4, description=description)
+        super().__init__(type=task_type, labels=labels, dimension=4, description=description, config=config)
 
     def is_valid(self) -> bool:
         """Whether it can be used; asked for by MONAI Label."""

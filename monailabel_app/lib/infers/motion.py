@@ -7,22 +7,18 @@ import zipfile
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import numpy as np
-import numpy.typing as npt
 from cardiac_motion.io import write_labels
-from cardiac_motion.io.labels import LabelImage
 from cardiac_motion.io.motion_folder import write_motion
 from cardiac_motion.pipeline import KnownMotion, motion_key, whole_number
 from cardiac_motion.registration.base import MotionModel, check_reference, with_options
 from cardiac_motion.registration.registry import DEFAULT_MOTION_MODEL, motion_model, motion_model_names
 from pydantic import Field, TypeAdapter
 
-from monailabel_app.lib.errors import Conflict, NotFound, Unprocessable
+from monailabel_app.lib.errors import NotFound, Unprocessable
 from monailabel_app.lib.infers.base import CineTask, ModelEntry, Outcome, RunContext, TaskParams
+from monailabel_app.lib.infers.key_frames import given_key_frames
 from monailabel_app.lib.memory import KnownMotions
-from monailabel_app.lib.uploads import read_uploaded_labels
 
-Labels = npt.NDArray[np.uint8]
 LABELS_FILE = "labels.nii.gz"
 
 
@@ -61,6 +57,7 @@ class MotionTask(CineTask):
     params_model: ClassVar[type[TaskParams]] = MotionParams
 
     def __init__(self, motions: KnownMotions) -> None:
+        # No type that the stock plug-in of Slicer knows: it would send one 3D volume.
         super().__init__(
             task_type="motion", description="Carries the contours of one or several frames through the whole cycle"
         )
@@ -84,8 +81,7 @@ class MotionTask(CineTask):
         cine = context.case.cine
         check_reference(cine, params.reference)
         # Before anything that takes long: a label that does not fit is told at once.
-        label, wanted = self._label(context, params)
-        keys = key_frames_of(label, cine.n_frames, wanted)
+        keys = given_key_frames(context, params.label_tag, params.key_frames)
         start = time.perf_counter()
         known, from_cache = self._known_motion(context, model, params.reference, options)
         found = known.carry(keys, motion_seconds=time.perf_counter() - start, from_cache=from_cache)
@@ -97,29 +93,6 @@ class MotionTask(CineTask):
         summary = found.summary()
         summary["warnings"] = [*context.case.notes, *summary["warnings"]]
         return Outcome(summary, file)
-
-    def _label(self, context: RunContext, params: MotionParams) -> tuple[LabelImage, list[int] | None]:
-        """The labels to start from, and which of their frames count, if that is said."""
-        if context.label is not None and params.label_tag is not None:
-            raise Unprocessable("expected a label or label_tag, got both", code="bad_params", field="label_tag")
-        if context.label is not None:
-            return context.label, params.key_frames
-        if params.label_tag is None:
-            raise Unprocessable(
-                "expected a label of at least one frame: the file `label`, or `label_tag` for a saved one",
-                code="label_missing",
-                field="label",
-            )
-        saved = context.datastore.label_version(context.case.id, params.label_tag)
-        if saved.info.get("image_sha256", context.case.sha256) != context.case.sha256:
-            raise Conflict(
-                "the label was saved for another image than the one of that id by now",
-                code="other_image",
-                field="label_tag",
-            )
-        # What was carried to the other frames when it was saved is carried anew.
-        wanted = params.key_frames if params.key_frames is not None else saved.info.get("key_frames") or None
-        return read_uploaded_labels(saved.path, context.case), wanted
 
     def _known_motion(
         self, context: RunContext, model: MotionModel, reference: int, options: Any
@@ -141,35 +114,6 @@ class MotionTask(CineTask):
                 progress=lambda fraction, message: context.progress(0.95 * fraction, message),
             )
             return self._motions.put(key, motion), False
-
-
-def key_frames_of(label: LabelImage, n_frames: int, wanted: list[int] | None) -> dict[int, Labels]:
-    """Labels (Z, Y, X) of the key frames by frame.
-
-    Raises:
-        Unprocessable: frames that are not there, named twice, empty, or not the one of a 3D label.
-    """
-    field = "key_frames"
-    frames = [] if wanted is None else wanted
-    outside = [t for t in frames if not 0 <= t < n_frames]
-    if outside:
-        raise Unprocessable(f"expected frames from 0 to {n_frames - 1}, got {outside[0]}", field=field)
-    if len(set(frames)) < len(frames):
-        raise Unprocessable(f"expected every key frame once, got {frames}", field=field)
-    if not label.is_4d:
-        if len(frames) != 1:
-            raise Unprocessable(f"a 3D label needs exactly one key frame, got {len(frames)}", field=field)
-        found = {frames[0]: label.labels[0]}
-    else:
-        if wanted is None:
-            frames = [int(t) for t in np.flatnonzero(label.labels.any(axis=(1, 2, 3)))]
-        found = {t: label.labels[t] for t in frames}
-    if not found:
-        raise Unprocessable("expected labels on at least one frame, every frame is empty", field="label")
-    empty = [t for t, labels in found.items() if not labels.any()]
-    if empty:
-        raise Unprocessable(f"expected labels on key frame {empty[0]}, it is empty", field=field)
-    return found
 
 
 def _refuse_what_is_not_there(params: MotionParams) -> None:

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from monailabel_app.lib.errors import Unprocessable
 from monailabel_app.lib.infers.base import CineTask, Outcome, RunContext, TaskParams
 from monailabel_app.lib.jobs import Job
-from monailabel_app.lib.uploads import keep_upload, read_uploaded_labels
+from monailabel_app.lib.uploads import keep_upload, read_uploaded_frame, read_uploaded_labels
 from monailabel_app.lib.web.answers import outcome_response
 from monailabel_app.lib.web.state import ServerState, json_object, server_state
 from monailabel_app.lib.web.waiting import DISCONNECT_SECONDS, finished, outcome_of
@@ -26,19 +26,31 @@ Server = Annotated[ServerState, Depends(server_state)]
 ImageId = Annotated[str, Query(description="id of an image on the server")]
 Params = Annotated[str, Form(description="a JSON object; what it may hold, /info/ and the documentation say")]
 Label = Annotated[UploadFile | None, File(description="labels of one frame (3D) or of several (4D)")]
+Frame = Annotated[UploadFile | None, File(description="a 3D image, where `image` is empty")]
 
 
-def _start(server: ServerState, model: str, image: str, params: str, label: UploadFile | None) -> Job:
+def _start(
+    server: ServerState, model: str, image: str, params: str, label: UploadFile | None, frame: UploadFile | None
+) -> Job:
     """Check what can be checked at once, and start the work."""
     task = server.app.task(model)
     checked = task.parse(json_object(params, server.settings))
-    # That there is no such image is told before anything is kept.
-    server.datastore.find_image(image)
+    if frame is None:
+        # That there is no such image is told before anything is kept.
+        server.datastore.find_image(image)
+    elif image or not task.takes_frame_files:
+        got = "both" if image else f"a file, which {model} does not take"
+        raise Unprocessable(f"expected the id of an image, or a file, got {got}", field="file")
     files = ExitStack()
     with ExitStack() as if_refused:
         if_refused.callback(files.close)
         folder = files.enter_context(server.datastore.scratch_folder())
-        kept = keep_upload(label.filename, label.file, folder, field="label") if label is not None else None
+        sent = {"label": label, "file": frame}
+        kept = {
+            field: keep_upload(each.filename, each.file, folder, field=field)
+            for field, each in sent.items()
+            if each is not None
+        }
         job = server.jobs.submit(partial(_work, server, task, checked, image, kept, folder), files.close)
         if_refused.pop_all()
     return job
@@ -49,15 +61,20 @@ def _work(
     task: CineTask,
     params: TaskParams,
     image: str,
-    label_path: Path | None,
+    sent: dict[str, Path],
     folder: Path,
     job: Job,
 ) -> Outcome:
-    case = server.datastore.case(image)
     label = None
-    if label_path is not None:
+    if "file" in sent:
         with server.datastore.decoding():
-            label = read_uploaded_labels(label_path, case)
+            case = read_uploaded_frame(sent["file"], max_voxels=server.settings.limits.voxels)
+    else:
+        # Without a place for decoding: whoever waits here for another's reading must not keep it from one.
+        case = server.datastore.case(image)
+    if "label" in sent:
+        with server.datastore.decoding():
+            label = read_uploaded_labels(sent["label"], case)
     context = RunContext(
         case=case,
         label=label,
@@ -65,6 +82,7 @@ def _work(
         folder=folder,
         progress=job.report,
         hold_device=partial(server.device.held_by, job),
+        is_single_frame="file" in sent,
     )
     return task.run(context, params)
 
@@ -79,11 +97,12 @@ async def infer(
     session_id: Annotated[str, Query(description="not supported; MONAI Label's clients may send it empty")] = "",
     params: Params = "{}",
     label: Label = None,
+    file: Frame = None,
 ) -> Response:
     """Answer with multipart/form-data: ``params`` (JSON) and ``image`` (the file)."""
     if session_id:
         raise Unprocessable("expected an image of the datastore; there are no sessions", field="session_id")
-    job = await run_in_threadpool(_start, server, model, image, params, label)
+    job = await run_in_threadpool(_start, server, model, image, params, label, file)
     forget: Callable[[], None] = partial(server.jobs.discard, job)
     try:
         await finished(request, job)
@@ -97,10 +116,10 @@ async def infer(
 
 @router.post("/jobs/infer/{model}", status_code=202, summary="Start a task as a job", tags=["Jobs"])
 def start_job(
-    server: Server, model: str, image: ImageId, params: Params = "{}", label: Label = None
+    server: Server, model: str, image: ImageId, params: Params = "{}", label: Label = None, file: Frame = None
 ) -> dict[str, str]:
     """Answer with the job's id at once."""
-    return {"job": _start(server, model, image, params, label).id}
+    return {"job": _start(server, model, image, params, label, file).id}
 
 
 @router.get("/jobs/{job}", summary="State and progress of a job", tags=["Jobs"])
