@@ -40,13 +40,13 @@ def _panels(cases: Sequence[CaseResult], measure: str) -> Iterator[tuple[str, di
     for structure in structures:
         held = [case for case in cases if structure in case.structures]
         values = {name: [case.value(name, structure, measure) for case in held] for name in names}
-        yield _title(structure.name, values), values
+        yield counted_title(structure.name, values), values
     if len(structures) > 1:
         means = {name: [case.mean(name, measure) for case in cases] for name in names}
-        yield _title("mean", means), means
+        yield counted_title("mean", means), means
 
 
-def _title(name: str, values: Mapping[str, Sequence[float]]) -> str:
+def counted_title(name: str, values: Mapping[str, Sequence[float]]) -> str:
     """The name with the number of cases, or the range where it differs between methods."""
     counts = sorted({int(np.count_nonzero(~np.isnan(each))) for each in values.values()})
     return f"{name} (n = {counts[0]})" if len(counts) == 1 else f"{name} (n = {counts[0]} to {counts[-1]})"
@@ -91,9 +91,20 @@ def reliability_figure(cases: Sequence[CaseResult]) -> Figure:
 
 
 def box_figure(cases: Sequence[CaseResult], measure: str = "dice_shared") -> Figure:
-    """Box plots of a measure at ES, a point for each case; quartiles, and whiskers of 1.5 times their distance."""
-    panels = list(_panels(cases, measure))
-    names = method_names(cases)
+    """Box plots of a measure at ES, a point for each case; see `boxes`."""
+    return boxes(list(_panels(cases, measure)), method_names(cases), MEASURES[measure][0])
+
+
+def boxes(
+    panels: Sequence[tuple[str, Mapping[str, Sequence[float]]]], names: Sequence[str], measure: str
+) -> Figure:
+    """Box plots with a point for each value; quartiles, and whiskers of 1.5 times their distance.
+
+    Args:
+        panels: title, and values by method.
+        names: of the methods, in order.
+        measure: what the values are.
+    """
     colours = method_colours(names)
     width = max(1.9, 0.75 * len(names))
     figure, axes = _grid(len(panels), width, 3.8)
@@ -108,7 +119,7 @@ def box_figure(cases: Sequence[CaseResult], measure: str = "dice_shared") -> Fig
         ax.grid(axis="y", alpha=0.25)
     # The long name of the measure, broken before its second part, so that it fits beside the axis.
     for ax in _first_column(axes):
-        ax.set_ylabel(_broken(MEASURES[measure][0]))
+        ax.set_ylabel(_broken(measure))
     return figure
 
 

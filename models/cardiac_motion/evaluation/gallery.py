@@ -63,11 +63,11 @@ def write_figures(folder: Path, cases: Sequence[CaseResult], gallery: Gallery) -
         rows = [
             (f"{rank}: {case.name}, {_dice(case, model)}", gallery.snapshots[case.name]) for rank, case in chosen
         ]
-        keep(f"overlays_{_safe(model)}.png", overlay_figure(rows, model))
+        keep(f"overlays_{safe_name(model)}.png", overlay_figure(rows, model))
         for rank, case in chosen:
             title = f"{model}, {rank}: {case.name}, {_dice(case, model)}"
             figure = field_figure(gallery.snapshots[case.name], model, title=title)
-            keep(f"field_{_safe(model)}_{_safe(case.name)}.png", figure)
+            keep(f"field_{safe_name(model)}_{safe_name(case.name)}.png", figure)
     return tuple(names)
 
 
@@ -86,6 +86,6 @@ def _dice(case: CaseResult, model: str) -> str:
     return f"Dice {found:.3f} (unregistered {before:.3f})"
 
 
-def _safe(name: str) -> str:
+def safe_name(name: str) -> str:
     """A name that any file system takes."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name)

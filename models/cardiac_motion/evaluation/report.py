@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cardiac_motion.atomic import atomic_path
 from cardiac_motion.datasets import SkippedCase
 from cardiac_motion.evaluation import tables
+from cardiac_motion.evaluation.report_files import csv_text, finite, json_text, write_texts
 from cardiac_motion.evaluation.results import MEASURES, CaseResult
 
 _DEFINITIONS = """\
@@ -23,22 +19,6 @@ are. Values are mean ± standard deviation over cases; n counts cases. A value t
 distance to an empty mask, is left out and the number of the others is given. *mean* is the mean over a case's
 structures, then over cases. Image measures and SD log J are taken in the box of all labels with a margin of 20 mm,
 on intensities scaled to 0 to 1; folds by one-sided corner Jacobians on the whole grid."""
-
-
-REPORT_FILES = (
-    "structures.csv",
-    "fields.csv",
-    "report.json",
-    "summary.md",
-    "temporal_gradient.csv",
-    "ejection.csv",
-)
-"""All that `EvaluationReport.write` may write."""
-
-FIGURE_FOLDER = "figures"
-"""In the folder of the report."""
-
-_FIGURE = re.compile(rf"{FIGURE_FOLDER}/[A-Za-z0-9._-]+\.png")
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +142,7 @@ class EvaluationReport:
 
     def to_json(self) -> dict[str, Any]:
         """Everything in plain values; what is not defined, or not finite, is None."""
-        finite: dict[str, Any] = _finite(
+        plain: dict[str, Any] = finite(
             {
                 "cases": [
                     {
@@ -187,7 +167,7 @@ class EvaluationReport:
                 "temporal_gradient": self.gradient_rows(),
             }
         )
-        return finite
+        return plain
 
     def write(self, output: Path) -> None:
         """Write all files but the figures into a folder that exists, each whole or not at all.
@@ -196,31 +176,16 @@ class EvaluationReport:
             InputError: a file cannot be written.
         """
         texts = {
-            "structures.csv": _csv(self.structure_rows()),
-            "fields.csv": _csv(self.field_rows()),
-            "report.json": json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n",
+            "structures.csv": csv_text(self.structure_rows()),
+            "fields.csv": csv_text(self.field_rows()),
+            "report.json": json_text(self.to_json()),
             "summary.md": self.markdown(),
         }
         if gradients := self.gradient_rows():
-            texts["temporal_gradient.csv"] = _csv(gradients)
+            texts["temporal_gradient.csv"] = csv_text(gradients)
         if ejections := self.ejection_rows():
-            texts["ejection.csv"] = _csv(ejections)
-        for name, text in texts.items():
-            with atomic_path(output / name) as temporary:
-                temporary.write_text(text, encoding="utf-8", newline="")
-
-
-def files_of_report(folder: Path) -> tuple[str, ...]:
-    """Paths, relative to a folder, of the files of the report that lies in it; none where there is no report.
-
-    Of the figures that its ``report.json`` names, only those with names that figures can have are believed.
-    """
-    try:
-        named = json.loads((folder / "report.json").read_text(encoding="utf-8"))["figures"]
-        figures = [name for name in named if isinstance(name, str) and _FIGURE.fullmatch(name)]
-    except (OSError, ValueError, KeyError, TypeError):
-        return ()
-    return (*REPORT_FILES, *figures)
+            texts["ejection.csv"] = csv_text(ejections)
+        write_texts(output, texts)
 
 
 def _where(case: CaseResult, method: str, frame: int) -> dict[str, Any]:
@@ -231,24 +196,3 @@ def _where(case: CaseResult, method: str, frame: int) -> dict[str, Any]:
         "frame": frame,
         "is_es": frame == case.es,
     }
-
-
-def _csv(rows: Iterable[dict[str, Any]]) -> str:
-    """At least one row, with one heading; what is not defined is empty."""
-    rows = list(rows)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        empty = (name for name, value in row.items() if isinstance(value, float) and math.isnan(value))
-        writer.writerow({**row, **dict.fromkeys(empty, "")})
-    return text.getvalue()
-
-
-def _finite(value: Any) -> Any:
-    """The value with None for every number that JSON does not have: NaN and infinities."""
-    if isinstance(value, dict):
-        return {name: _finite(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -11,14 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cardiac_motion.analysis.volumes import ejection_fraction, volumes_ml
-from cardiac_motion.datasets import Case as DataCase
-from cardiac_motion.datasets import Dataset, SkippedCase, Split, find_dataset
-from cardiac_motion.datasets.splits import held_out
+from cardiac_motion.datasets import SkippedCase, Split, find_dataset
 from cardiac_motion.errors import InputError
-from cardiac_motion.evaluation.cases import Case, case_of
+from cardiac_motion.evaluation.cases import Case, case_of, cases_to_evaluate
 from cardiac_motion.evaluation.gallery import Gallery, write_figures
 from cardiac_motion.evaluation.output_folder import merged_into
-from cardiac_motion.evaluation.report import FIGURE_FOLDER, REPORT_FILES, EvaluationReport, files_of_report
+from cardiac_motion.evaluation.report import EvaluationReport
+from cardiac_motion.evaluation.report_files import FIGURE_FOLDER, REPORT_FILES, files_of_report
 from cardiac_motion.evaluation.results import CaseResult, Ejection, MethodResult
 from cardiac_motion.evaluation.scores import (
     UNREGISTERED,
@@ -78,7 +77,7 @@ def evaluate_folder(
     if unknown:
         raise InputError(f"options are given for {', '.join(sorted(unknown))}, which are none of {list(models)}")
     data = find_dataset(folder)
-    chosen, selection = _chosen(data, split, fold, part)
+    chosen, selection = cases_to_evaluate(data, split, fold, part)
     skipped: list[SkippedCase] = []
     gallery = Gallery() if figures else None
     results = []
@@ -118,22 +117,6 @@ def evaluate_folder(
         summary.write(temporary)
     progress(1.0, "evaluation written")
     return summary
-
-
-def _chosen(
-    data: Dataset, split: Split | None, fold: int | None, part: str | None
-) -> tuple[tuple[DataCase, ...], str | None]:
-    """The cases to evaluate on, and what they are of the whole."""
-    if not data.labelled:
-        raise InputError(
-            f"{data.folder}: expected a case with labels in this data set (layout: {data.name}), got "
-            f"{len(data.cases)} without"
-        )
-    if split is None:
-        if fold is not None or part is not None:
-            raise InputError("expected a split that the fold or part is of, got none")
-        return data.labelled, None
-    return held_out(split, data.labelled, fold=fold, part=part)
 
 
 def evaluate_case(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from cardiac_motion.evaluation.results import (
@@ -64,17 +64,18 @@ def structure_table(cases: Sequence[CaseResult], measure: str, *, all_frames: bo
             values = [
                 case.value(method, s, measure, all_frames=all_frames) for case in cases if s in case.structures
             ]
-            row.append(_cell(summarise(values), digits, counts[s]))
+            row.append(cell_text(summarise(values), digits, counts[s]))
         if len(structures) > 1:
             means = [case.mean(method, measure, all_frames=all_frames) for case in cases]
-            row.append(_cell(summarise(means), digits, len(cases)))
+            row.append(cell_text(summarise(means), digits, len(cases)))
         rows.append(row)
     header = ["method", *(f"{s.name} (n = {counts[s]})" for s in structures)]
     header += [f"mean (n = {len(cases)})"] if len(structures) > 1 else []
     return markdown_table(header, rows)
 
 
-def _cell(summary: Summary, digits: int, expected: int) -> str:
+def cell_text(summary: Summary, digits: int, expected: int) -> str:
+    """Mean ± SD; with their number where fewer values than expected are defined."""
     text = mean_and_sd(summary, digits)
     return text if summary.n in (0, expected) else f"{text} (n = {summary.n})"
 
@@ -147,21 +148,31 @@ def significance_table(cases: Sequence[CaseResult]) -> str:
     """Every two methods against each other, on the cases' means over their structures at ES."""
     rows = []
     for measure in TESTED:
-        for first, second in combinations(method_names(cases), 2):
-            a, b = ([case.mean(name, measure) for case in cases] for name in (second, first))
-            test = paired_test(a, b)
-            digits = MEASURES[measure][1] + 1
-            rows.append(
-                [
-                    MEASURES[measure][0],
-                    f"{second} against {first}",
-                    str(test.n),
-                    NOTHING if math.isnan(test.mean_difference) else f"{test.mean_difference:+.{digits}f}",
-                    probability(test.t_p),
-                    probability(test.wilcoxon_p),
-                ]
-            )
-    return markdown_table(["measure", "methods", "n", "mean difference", "p, paired t", "p, Wilcoxon"], rows)
+        values = {name: [case.mean(name, measure) for case in cases] for name in method_names(cases)}
+        rows += paired_rows(MEASURES[measure][0], values, MEASURES[measure][1] + 1)
+    return markdown_table(PAIRED_HEADER, rows)
+
+
+PAIRED_HEADER = ("measure", "methods", "n", "mean difference", "p, paired t", "p, Wilcoxon")
+"""Columns of `paired_rows`."""
+
+
+def paired_rows(measure: str, values: Mapping[str, Sequence[float]], digits: int) -> list[list[str]]:
+    """Every two methods against each other; values by method, in one order."""
+    rows = []
+    for first, second in combinations(values, 2):
+        test = paired_test(values[second], values[first])
+        rows.append(
+            [
+                measure,
+                f"{second} against {first}",
+                str(test.n),
+                NOTHING if math.isnan(test.mean_difference) else f"{test.mean_difference:+.{digits}f}",
+                probability(test.t_p),
+                probability(test.wilcoxon_p),
+            ]
+        )
+    return rows
 
 
 def case_table(cases: Sequence[CaseResult]) -> str:
