@@ -13,10 +13,10 @@ PACKAGE = ROOT / "models" / "cardiac_motion"
 FLOORS = (
     {"labels", "errors", "atomic", "json_input", "progress"},
     {"cine", "fields", "losses", "metrics", "motion", "io", "dicom"},
-    {"phantom", "networks", "working_grid", "datasets", "slice_alignment"},
-    {"propagation", "motion_cache", "weights"},
+    {"phantom", "networks", "working_grid", "datasets", "slice_alignment", "aligned"},
+    {"propagation", "motion_cache", "weights", "shift_files"},
     {"registration", "training", "segmentation"},
-    {"analysis", "evaluation", "pipeline"},
+    {"analysis", "evaluation", "pipeline", "pipeline_alignment"},
     {"demo"},
     {"cli", "train"},
 )

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cardiac_motion.aligned import SliceAlignment
 from cardiac_motion.analysis.volumes import CardiacFunction, cardiac_function, volumes_ml
 from cardiac_motion.cine import Cine
 from cardiac_motion.errors import InputError
@@ -146,16 +147,45 @@ def whole_number(version: str) -> int | str:
     return int(version) if version.isascii() and version.isdecimal() else version
 
 
-def motion_key(cine: Cine, model: MotionModel, *, reference: int, options: Any) -> str:
-    """The key of a motion in the cache: the image, the model and how it is to be run, defaults filled in."""
+def motion_key(
+    cine: Cine, model: MotionModel, *, reference: int, options: Any, alignment: SliceAlignment | None = None
+) -> str:
+    """The key of a motion in the cache: the image, the model and how it is to be run, defaults filled in.
+
+    An alignment that moves nothing is none.
+    """
+    settings = as_settings(options)
+    if alignment is not None and alignment.moves:
+        settings = {**settings, "align": alignment.settings}
     return cache_key(
         image_hash=cine.content_hash,
         model=model.name,
         weights_checksum=model.weights_checksum,
         code_version=model.version,
         reference=reference,
-        settings=as_settings(options),
+        settings=settings,
     )
+
+
+def estimate_aligned(
+    cine: Cine,
+    model: MotionModel,
+    *,
+    reference: int,
+    options: Any,
+    alignment: SliceAlignment | None = None,
+    progress: Progress = silent,
+) -> Motion:
+    """The motion of a cine on its own grid, estimated on the aligned cine where there is an alignment.
+
+    Raises:
+        InputError: a frame or an option that does not exist, or an alignment of another grid.
+        Cancelled: from the progress callback.
+    """
+    if alignment is None or not alignment.moves:
+        return model.estimate(cine, reference=reference, options=options, progress=progress)
+    motion = model.estimate(alignment.align(cine), reference=reference, options=options, progress=progress)
+    return alignment.motion_back(motion, cine)
 
 
 def estimate_motion(
@@ -164,10 +194,11 @@ def estimate_motion(
     *,
     reference: int = 0,
     options: Any = None,
+    alignment: SliceAlignment | None = None,
     cache: MotionCache | None = None,
     progress: Progress = silent,
 ) -> tuple[Motion, bool]:
-    """The motion of a cine, and whether it was known already.
+    """The motion of a cine, and whether it was known already; with an alignment, see `estimate_aligned`.
 
     Raises:
         InputError: a frame or an option that does not exist.
@@ -175,11 +206,13 @@ def estimate_motion(
     """
     check_reference(cine, reference)
     options = model.default_options if options is None else options
-    key = motion_key(cine, model, reference=reference, options=options)
+    key = motion_key(cine, model, reference=reference, options=options, alignment=alignment)
     known = None if cache is None else cache.get(key)
     if known is not None:
         return known, True
-    motion = model.estimate(cine, reference=reference, options=options, progress=progress)
+    motion = estimate_aligned(
+        cine, model, reference=reference, options=options, alignment=alignment, progress=progress
+    )
     if cache is not None:
         cache.put(key, motion)
     return motion, False
@@ -192,10 +225,13 @@ def propagate_cine(
     *,
     reference: int = 0,
     options: Any = None,
+    alignment: SliceAlignment | None = None,
     cache: MotionCache | None = None,
     progress: Progress = silent,
 ) -> Propagated:
     """Carry the labels of the key frames through the whole cycle.
+
+    With an alignment the motion is estimated on the aligned cine; labels are those of the native one throughout.
 
     Raises:
         InputError: no key frame, labels that do not fit, a frame or an option that does not exist.
@@ -205,7 +241,7 @@ def propagate_cine(
         raise InputError("propagation needs at least one key frame, got none")
     start = time.perf_counter()
     motion, known = estimate_motion(
-        cine, model, reference=reference, options=options, cache=cache, progress=progress
+        cine, model, reference=reference, options=options, alignment=alignment, cache=cache, progress=progress
     )
     return KnownMotion(motion).carry(key_frames, motion_seconds=time.perf_counter() - start, from_cache=known)
 

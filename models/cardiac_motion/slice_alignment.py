@@ -24,6 +24,8 @@ from cardiac_motion.labels import Label
 Labels = npt.NDArray[np.uint8]
 Vector = npt.NDArray[np.float64]
 
+VERSION = 1
+"""Of the estimate, for the keys of what is kept."""
 LARGEST_MM = 15.0
 """Larger shifts are taken for faults of the segmentation: they are limited to this."""
 SMALLEST_AREA_MM2 = 60.0
@@ -38,6 +40,10 @@ CENTRE_ERROR_MM = 0.15
 """Error of a centre of mass that is no shift."""
 _SIZES_MM = np.concatenate([[0.0], np.geomspace(0.05, 12, 60)])
 """Candidates of the standard deviation of the shifts."""
+
+
+class TooFewSlicesError(InputError):
+    """So few slices show the LV that shifts cannot be told from the axis."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,10 @@ class SliceShifts:
         notes = []
         if not self.observed.all():
             which = ", ".join(map(str, np.flatnonzero(~self.observed)))
-            notes.append(f"slices {which} do not show the LV well enough; their shifts are interpolated")
+            notes.append(
+                f"slices {which} do not show the LV well enough; their shifts are interpolated, zero beyond the "
+                "others"
+            )
         if self.limited.any():
             which = ", ".join(map(str, np.flatnonzero(self.limited)))
             notes.append(
@@ -81,7 +90,8 @@ def estimate_shifts(labels: Labels, spacing: tuple[float, float, float]) -> Slic
         spacing: (z, y, x) in mm.
 
     Raises:
-        InputError: fewer than four slices show the LV: a line and its bend leave nothing to tell shifts by.
+        TooFewSlicesError: fewer than four slices show the LV: a line and its bend leave nothing to tell shifts by.
+        InputError: labels of another shape.
     """
     stack = labels[None] if labels.ndim == 3 else labels
     if stack.ndim != 4:
@@ -93,7 +103,7 @@ def estimate_shifts(labels: Labels, spacing: tuple[float, float, float]) -> Slic
     # The same slices on every frame that is used: otherwise contraction would look like a shift.
     usable = centres[shown[:, observed].all(axis=1)]
     if observed.sum() < 4 or not len(usable):
-        raise InputError(f"expected at least 4 slices that show the LV with its wall, got {observed.sum()}")
+        raise TooFewSlicesError(f"expected at least 4 slices that show the LV with its wall, got {observed.sum()}")
     mean = usable.mean(axis=0)[observed]
     heights = np.flatnonzero(observed) * spacing[0]
     found, spread = separate_shifts(heights, mean)

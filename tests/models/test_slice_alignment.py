@@ -60,7 +60,9 @@ def test_slices_without_lv_are_interpolated_and_said() -> None:
     assert found.observed.tolist() == [False, *[True] * 4, False, *[True] * 3, False]
     assert found.shifts_mm[5] == pytest.approx((found.shifts_mm[4] + found.shifts_mm[6]) / 2)
     assert np.abs(found.shifts_mm[[0, 9]]).max() == 0
-    assert found.notes == ["slices 0, 5, 9 do not show the LV well enough; their shifts are interpolated"]
+    assert found.notes == [
+        "slices 0, 5, 9 do not show the LV well enough; their shifts are interpolated, zero beyond the others"
+    ]
 
 
 def test_a_slice_through_the_valve_is_not_observed() -> None:

@@ -10,6 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from cardiac_motion import __version__
+from cardiac_motion.cli.align import align, align_back
 from cardiac_motion.cli.console import BAD_INPUT, FAILED, INTERRUPTED, fail, plain_warnings
 from cardiac_motion.cli.evaluate import evaluate
 from cardiac_motion.cli.import_ import import_
@@ -33,6 +34,8 @@ def make_app() -> typer.Typer:
         app.command()(command)
     app.command("import")(import_)
     app.command("split")(split_command)
+    app.command()(align)
+    app.command("align-back")(align_back)
     add_commands(app)
     return app
 

@@ -19,8 +19,10 @@ from cardiac_motion.io.images import check_ending, is_frame_folder
 from cardiac_motion.io.motion_folder import MOTION_FOLDER_NAMES, write_motion
 from cardiac_motion.motion_cache import MotionCache
 from cardiac_motion.pipeline import Propagated, propagate_cine, read_key_frames, split_label_argument
-from cardiac_motion.registration.base import with_options
+from cardiac_motion.pipeline_alignment import MotionAlignment, alignment_for_motion, check_stack
+from cardiac_motion.registration.base import Progress, with_options
 from cardiac_motion.registration.registry import DEFAULT_MOTION_MODEL, motion_model
+from cardiac_motion.shift_files import ShiftCache, read_shifts
 
 
 def write_volume_table(path: Path, cine: Cine, found: Propagated) -> None:
@@ -73,6 +75,17 @@ def _outputs(labels: Path, motion: Path | None, table: Path | None) -> dict[str,
     return outputs
 
 
+def _alignment(
+    cine: Cine, shifts: Path | None, motions: MotionCache | None, progress: Progress
+) -> MotionAlignment:
+    """From a file of shifts, or from a segmentation."""
+    check_stack(cine)
+    if shifts is not None:
+        return MotionAlignment(read_shifts(shifts))
+    cache = None if motions is None else ShiftCache.beside(motions)
+    return alignment_for_motion(cine, cache=cache, progress=progress)
+
+
 def propagate(
     cine: Annotated[Path, typer.Argument(help="4D NIfTI or NRRD, .seq.nrrd, or a folder of 3D frames.")],
     labels: Annotated[
@@ -88,6 +101,13 @@ def propagate(
     reference: Annotated[int, typer.Option(help="Frame that the motion is relative to.")] = 0,
     motion: Annotated[Path | None, typer.Option(help="Also write the motion, to this folder.")] = None,
     table: Annotated[Path | None, typer.Option(help="Also write volumes of every frame, as CSV.")] = None,
+    align: Annotated[
+        bool,
+        typer.Option("--align", help="Estimate the motion with the slices aligned; a segmentation is made once."),
+    ] = False,
+    shifts: Annotated[
+        Path | None, typer.Option(help="As --align, by shifts that `cardiac-motion align --shifts` wrote.")
+    ] = None,
     cache: Annotated[bool, typer.Option(help="Keep the motion, so that a corrected label takes no time.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -96,19 +116,27 @@ def propagate(
     options = with_options(chosen.default_options, parse_settings(option or []))
     outputs = _outputs(output, motion, table)
     check_outputs(
-        outputs, [("cine", cine), *(("labels of a key frame", split_label_argument(text)[0]) for text in labels)]
+        outputs,
+        [
+            ("cine", cine),
+            *(("labels of a key frame", split_label_argument(text)[0]) for text in labels),
+            *([("shifts", shifts)] if shifts else []),
+        ],
     )
     start = time.perf_counter()
     image = read_cine(cine)
     key_frames = read_key_frames(labels, image)
+    motions = MotionCache() if cache else None
     with progress_bar() as report:
+        aligned = _alignment(image, shifts, motions, report) if align or shifts else None
         found = propagate_cine(
             image,
             key_frames,
             chosen,
             reference=reference,
             options=options,
-            cache=MotionCache() if cache else None,
+            alignment=aligned.of(image) if aligned else None,
+            cache=motions,
             progress=report,
         )
     with staged(outputs) as paths:
@@ -119,6 +147,9 @@ def propagate(
             write_volume_table(paths["table"], image, found)
     written = {what: str(each.path) for what, each in outputs.items()}
     summary = found.summary()
+    if aligned is not None:
+        summary["alignment"] = aligned.summary()
+        summary["warnings"] = [*aligned.warnings(found.motion), *summary["warnings"]]
     summary["seconds"]["all"] = round(time.perf_counter() - start, 3)
     lines = [describe(summary), *(f"{what}: {where}" for what, where in written.items())]
     answer({**summary, "written": written}, "\n".join(lines), as_json=as_json)

@@ -1,0 +1,183 @@
+"""Shifts of the slices of a cine, from given labels or from a segmentation that is made once and kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cardiac_motion.aligned import SliceAlignment
+from cardiac_motion.cine import Cine
+from cardiac_motion.errors import InputError
+from cardiac_motion.motion import Motion
+from cardiac_motion.progress import Progress, silent
+from cardiac_motion.segmentation.base import SegmentationModel
+from cardiac_motion.segmentation.registry import DEFAULT_SEGMENTATION_MODEL, segmentation_model
+from cardiac_motion.shift_files import KeptShifts, ShiftCache, shift_key
+from cardiac_motion.slice_alignment import TooFewSlicesError, estimate_shifts
+from cardiac_motion.weights import shipped_weights
+
+Labels = npt.NDArray[np.uint8]
+
+FRAMES = 12
+"""So many are segmented, evenly through the cycle; those of them in diastole count."""
+
+
+def frames_for_shifts(n_frames: int) -> tuple[int, ...]:
+    """The frames that are segmented."""
+    return tuple(sorted({round(k) % n_frames for k in np.linspace(0, n_frames, FRAMES, endpoint=False)}))
+
+
+def check_stack(cine: Cine) -> None:
+    """Raise InputError for a single slice."""
+    if cine.shape[1] == 1:
+        raise InputError("a single slice has no neighbours to be aligned with; expected a stack of slices")
+
+
+def shifts_of_labels(cine: Cine, labels: Labels) -> KeptShifts:
+    """Shifts from labels (F, Z, Y, X) or (Z, Y, X) of frames of the cine; empty frames do not count.
+
+    Raises:
+        TooFewSlicesError: fewer slices that show the LV than it takes.
+        InputError: a single slice, or labels of another grid.
+    """
+    check_stack(cine)
+    if labels.shape[-3:] != cine.shape[1:]:
+        raise InputError(f"expected labels (Z, Y, X) = {cine.shape[1:]}, got {labels.shape[-3:]}")
+    return KeptShifts(estimate_shifts(labels, cine.spacing), cine.content_hash, {"from": "labels"})
+
+
+def segment_for_shifts(
+    cine: Cine, model: SegmentationModel, *, progress: Progress = silent
+) -> tuple[tuple[int, ...], Labels]:
+    """Frames and labels (F, Z, Y, X) from which shifts can be estimated.
+
+    Raises:
+        InputError: a single slice, or weights that are not there.
+        Cancelled: from the progress callback.
+    """
+    check_stack(cine)
+    found = model.segment(cine, frames=frames_for_shifts(cine.n_frames), progress=progress)
+    return found.frames, found.labels
+
+
+def shifts_of_segmentation(cine: Cine, model: SegmentationModel, labels: Labels) -> KeptShifts:
+    """Shifts from the labels that `segment_for_shifts` gave.
+
+    Raises:
+        TooFewSlicesError: fewer slices that show the LV than it takes.
+    """
+    source = {
+        "from": "segmentation",
+        "model": model.name,
+        "version": model.version,
+        "weights_sha256": model.weights_checksum,
+        "frames": list(frames_for_shifts(cine.n_frames)),
+    }
+    return KeptShifts(estimate_shifts(labels, cine.spacing), cine.content_hash, source)
+
+
+def model_for_shifts(name: str = DEFAULT_SEGMENTATION_MODEL) -> SegmentationModel:
+    """A segmentation model whose weights are there.
+
+    Raises:
+        InputError: no such model, or no weights of it.
+    """
+    model = segmentation_model(name)
+    if name not in shipped_weights():
+        raise InputError(
+            f"to align slices without labels, a segmentation is made by {name!r}, whose weights are not there; "
+            "expected them, or labels"
+        )
+    return model
+
+
+def key_of_shifts(cine: Cine, model: SegmentationModel) -> str:
+    """The key under which the shifts from a model's segmentation are kept."""
+    return shift_key(
+        cine,
+        model=model.name,
+        version=model.version,
+        weights_checksum=model.weights_checksum,
+        frames=frames_for_shifts(cine.n_frames),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class MotionAlignment:
+    """How a cine is aligned before its motion is estimated.
+
+    Attributes:
+        kept: the shifts; None where too few slices show the LV.
+        reason: why there are none.
+    """
+
+    kept: KeptShifts | None
+    reason: str = ""
+
+    def of(self, cine: Cine) -> SliceAlignment | None:
+        """The alignment; None where nothing is known, or nothing is to be moved."""
+        if self.kept is None:
+            return None
+        alignment = self.kept.alignment(cine)
+        return alignment if alignment.moves else None
+
+    def warnings(self, motion: Motion) -> list[str]:
+        """What a user of the motion should know, one sentence each."""
+        if self.kept is None:
+            return [f"the slices were not aligned: {self.reason}"]
+        notes = list(self.kept.shifts.notes)
+        if not self.kept.shifts.shifts_mm.any():
+            notes.append("no misalignment of the slices was found; nothing was moved")
+        elif motion.is_in_plane:
+            notes.append(
+                "the motion was estimated slice by slice, for which their alignment makes next to no difference"
+            )
+        return notes
+
+    def summary(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        if self.kept is None:
+            return {"shifts_mm": None, "observed": None, "limited": None, "spread_mm": None}
+        found = self.kept.to_json()
+        return {name: found[name] for name in ("shifts_mm", "observed", "limited", "spread_mm")}
+
+
+def alignment_for_motion(
+    cine: Cine,
+    *,
+    model: SegmentationModel | None = None,
+    cache: ShiftCache | None = None,
+    progress: Progress = silent,
+) -> MotionAlignment:
+    """Shifts from the segmentation of a cine, which is made once and whose shifts are kept.
+
+    Where too few slices show the LV there is nothing to align by: that is told, not refused, since a motion can be
+    estimated all the same.
+
+    Args:
+        cine: a stack.
+        model: by default the registry's.
+        cache: where shifts are kept.
+        progress: called with the fraction done; may raise `Cancelled`.
+
+    Raises:
+        InputError: a single slice, or weights that are not there.
+        Cancelled: from the progress callback.
+    """
+    check_stack(cine)
+    model = model_for_shifts() if model is None else model
+    key = key_of_shifts(cine, model)
+    kept = None if cache is None else cache.get(key)
+    if kept is not None:
+        return MotionAlignment(kept)
+    _, labels = segment_for_shifts(cine, model, progress=progress)
+    try:
+        kept = shifts_of_segmentation(cine, model, labels)
+    except TooFewSlicesError as error:
+        return MotionAlignment(None, str(error))
+    if cache is not None:
+        cache.put(key, kept)
+    return MotionAlignment(kept)
