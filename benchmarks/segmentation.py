@@ -25,7 +25,7 @@ from cardiac_motion.cine import Cine
 from cardiac_motion.evaluation.tables import markdown_table, number
 from cardiac_motion.io import read_cine, read_frame, read_labels
 from cardiac_motion.labels import Label
-from cardiac_motion.phantom import TEST_SEEDS, PhantomOptions, make_study
+from cardiac_motion.phantom import TEST_SEEDS, PhantomOptions, PhantomStudy, make_study
 from cardiac_motion.segmentation.network import SegmentationOptions
 from cardiac_motion.segmentation.registry import segmentation_model
 
@@ -74,11 +74,16 @@ def real_cases() -> Iterator[Case]:
 def phantom_cases(count: int) -> Iterator[Case]:
     """Phantoms of the seeds for tests."""
     for seed in TEST_SEEDS[:count]:
-        study = make_study(seed, PhantomOptions(frames=12, motion_truth=False))
-        es = end_systole(volumes_ml(study.labels, study.cine.spacing)[Label.LV])
-        labels = np.where(study.labels <= Label.LV, study.labels, 0).astype(np.uint8)
-        truth = {"ED": labels[0], "ES": labels[es]}
-        yield Case(f"phantom {seed}", study.cine, truth, {"ED": 0, "ES": es}, STRUCTURES)
+        yield case_of_study(seed, make_study(seed, PhantomOptions(frames=12, motion_truth=False)))
+
+
+def case_of_study(seed: int, study: PhantomStudy) -> Case:
+    """A phantom at end-diastole and where its LV is smallest."""
+    es = end_systole(volumes_ml(study.labels, study.cine.spacing)[Label.LV])
+    labels = np.where(study.labels <= Label.LV, study.labels, 0).astype(np.uint8)
+    return Case(
+        f"phantom {seed}", study.cine, {"ED": labels[0], "ES": labels[es]}, {"ED": 0, "ES": es}, STRUCTURES
+    )
 
 
 def dice(found: npt.NDArray[np.bool_], truth: npt.NDArray[np.bool_]) -> float:

@@ -27,6 +27,8 @@ DEUNET = SegmentationRecipe(
     # It gives logits at one level.
     supervision=(1.0,),
     frames=3,
+    # What the neighbours of a frame are for.
+    spoilt=0.3,
 )
 
 _CHANGES: Mapping[str, Mapping[str, Any]] = {

@@ -18,6 +18,7 @@ from cardiac_motion.labels import Label
 from cardiac_motion.networks.unet import ModifiedUNet
 from cardiac_motion.phantom.clips import VIEWS
 from cardiac_motion.training.augment import Augmentation, augment, standardise
+from cardiac_motion.training.frame_faults import spoil_frames
 from cardiac_motion.training.options import FitOptions
 from cardiac_motion.training.pool import ClipArguments, ClipPool
 from cardiac_motion.training.sources import ClipSource, PoolSource, stack_samples
@@ -62,6 +63,7 @@ class SegmentationRecipe:
         supervision: weights of the logits at the levels that a network gives, coarsest first.
         smooth: added to both sides of the Dice ratio, in pixels; what makes a class that is absent count little.
         frames: of a clip that the network sees, odd.
+        spoilt: share of clips in which one frame is ghosted or mistriggered (`frame_faults.py`).
     """
 
     name: str
@@ -76,6 +78,7 @@ class SegmentationRecipe:
     supervision: tuple[float, ...] = (0.25, 0.5, 1.0)
     smooth: float = 1.0
     frames: int = 1
+    spoilt: float = 0.0
 
     @property
     def classes(self) -> int:
@@ -166,6 +169,7 @@ class SegmentationTask:
             "supervision": list(recipe.supervision),
             "smooth": recipe.smooth,
             "frames": recipe.frames,
+            "spoilt": recipe.spoilt,
             "shares": self.shares,
             "samples": {name: source.identity for name, source in self.training.items()},
             "validation": self.validation.identity,
@@ -185,7 +189,8 @@ class SegmentationTask:
         drawn = stack_samples([source[int(rng.integers(len(source)))] for source in sources], self.recipe.classes)
         generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
         labels = drawn.labels[:, None].expand(-1, drawn.images.shape[1], -1, -1)
-        images, moved = augment(drawn.images, labels, self.recipe.augmentation, generator)
+        images = spoil_frames(drawn.images, self.recipe.spoilt, generator) if self.recipe.spoilt else drawn.images
+        images, moved = augment(images, labels, self.recipe.augmentation, generator)
         return images, moved[:, 0], drawn.known, drawn.views
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
