@@ -72,12 +72,12 @@ def missing_phase(files: Files, luck: random.Random) -> Broken:
 
 
 def duplicate(files: Files, luck: random.Random) -> Broken:
-    """A file is there twice, the second time as an instance of its own or not."""
+    """A file is there twice, the second time as an instance of its own or not; if not, nothing is lost with it."""
     name = luck.choice(luck.choice(short_axis(files).slices))
-    copy = files[name]
-    if luck.random() < 0.5:
-        copy = edited(copy, _new_instance)
-    return Broken({**files, "copy": copy}, "same position and trigger time", (name, "copy"))
+    is_other = luck.random() < 0.5
+    copy = edited(files[name], _new_instance) if is_other else files[name]
+    lost = SAX if is_other else frozenset()
+    return Broken({**files, "copy": copy}, "same position and trigger time", (name, "copy"), lost)
 
 
 def _new_instance(ds: FileDataset) -> None:

@@ -22,7 +22,7 @@ import numpy as np
 
 from cardiac_motion.cine import Cine, spacing_of
 from cardiac_motion.datasets.case import Case, CaseData, Dataset, broken_case
-from cardiac_motion.datasets.files import Listing, beside, known, read_text, whole_number
+from cardiac_motion.datasets.files import Listing, beside, known, name_of, read_text, whole_number
 from cardiac_motion.datasets.frame_files import is_frame_of, read_pair
 from cardiac_motion.datasets.label_files import check_enclosure, read_remapped
 from cardiac_motion.errors import InputError
@@ -71,7 +71,7 @@ def _case(folder: Path) -> Case:
     try:
         patient = _patient(folder)
     except InputError as error:
-        return broken_case(folder.resolve().name, folder.resolve().name, error)
+        return broken_case(name_of(folder), name_of(folder), error)
     # What is wrong with Info.cfg is told when the case is read, so that others can be read without it.
     row = dict(_LINE.findall(_readable(folder / _INFO)))
     about = known(row, _ABOUT)

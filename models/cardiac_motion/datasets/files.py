@@ -13,6 +13,7 @@ from typing import Any
 from cardiac_motion.errors import InputError
 from cardiac_motion.io.single_file import stem_of
 from cardiac_motion.json_input import parse_json
+from cardiac_motion.listing import files_below
 
 IMAGE_ENDINGS = (".nii", ".nii.gz", ".nrrd")
 
@@ -25,12 +26,21 @@ _WITH_VIEW = re.compile(rf"(?P<patient>.+?)_{_VIEW.pattern}", re.IGNORECASE)
 
 
 def shown(folder: Path) -> list[Path]:
-    """Every file in a folder and below it that is not hidden, nor in a hidden folder, in order."""
-    found: list[Path] = []
-    for place, folders, files in os.walk(folder):
-        folders[:] = (name for name in folders if not name.startswith("."))
-        found += (Path(place, name) for name in files if not name.startswith("."))
-    return sorted(found)
+    """Every file in a folder and below it that is not hidden, nor in a hidden folder, in order.
+
+    Raises:
+        InputError: a folder that cannot be looked at.
+    """
+
+    def refuse(place: Path, error: OSError) -> None:
+        raise InputError(f"{place}: cannot be looked at: {error.strerror or error}") from error
+
+    return files_below(folder, cannot_list=refuse, hidden=False)
+
+
+def name_of(folder: Path) -> str:
+    """The name of a folder, however it is written; of a link its own."""
+    return Path(os.path.abspath(folder)).name  # noqa: PTH100 - `resolve` would follow a link
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,11 @@ class Listing:
 
     @classmethod
     def of(cls, folder: Path) -> Listing:
-        """List a folder."""
+        """List a folder.
+
+        Raises:
+            InputError: a folder in it that cannot be looked at.
+        """
         return cls(folder, tuple(shown(folder)))
 
     @property

@@ -31,7 +31,7 @@ import numpy as np
 
 from cardiac_motion.cine import Cine
 from cardiac_motion.datasets.case import Case, CaseData, Dataset, broken_case
-from cardiac_motion.datasets.files import Listing, by_stem, split_view, view_of
+from cardiac_motion.datasets.files import Listing, by_stem, name_of, split_view, view_of
 from cardiac_motion.datasets.frame_files import read_pair
 from cardiac_motion.datasets.label_files import OWN_VALUES, check_enclosure, read_remapped
 from cardiac_motion.errors import InputError
@@ -128,7 +128,7 @@ def _case(
     parent, stem = key
     view = view_of(stem)
     if parent in studies or (view is not None and parent != folder):
-        patient = parent.resolve().name
+        patient = name_of(parent)
         name = patient if stem == _STUDY_IMAGE and parent in studies else f"{patient}_{stem}"
     else:
         name = stem

@@ -28,7 +28,7 @@ import numpy as np
 from cardiac_motion.datasets.case import Case, CaseData, Dataset, Labels, broken_case
 from cardiac_motion.datasets.contours import Points, area, mask_of, read_contour
 from cardiac_motion.datasets.dicom_series import is_dicom, read_headers, read_series
-from cardiac_motion.datasets.files import Listing, known, read_table, shown, table_header
+from cardiac_motion.datasets.files import Listing, known, name_of, read_table, shown, table_header
 from cardiac_motion.dicom.records import FrameRecord, Left
 from cardiac_motion.errors import InputError
 from cardiac_motion.labels import Label
@@ -119,7 +119,7 @@ def _plain(name: str) -> str:
 def _case(
     place: Path, paths: Sequence[Path], rows: Mapping[str, Mapping[str, str]], named: Mapping[str, set[Path]]
 ) -> Case:
-    name = place.resolve().name
+    name = name_of(place)
     row = rows.get(_plain(name), {})
     ids = [name, *([row[_PATIENT]] if _PATIENT in row else [])]
     folders = sorted({folder for each in ids for folder in named.get(_plain(each), ())})

@@ -23,7 +23,7 @@ import numpy as np
 
 from cardiac_motion.cine import Cine
 from cardiac_motion.datasets.case import Case, CaseData, Dataset, broken_case
-from cardiac_motion.datasets.files import Listing, beside, view_of
+from cardiac_motion.datasets.files import Listing, beside, name_of, view_of
 from cardiac_motion.datasets.frame_files import find_frame, read_pair
 from cardiac_motion.datasets.label_files import Values, check_enclosure, remap
 from cardiac_motion.errors import InputError
@@ -81,7 +81,7 @@ def _stems(sequence: str) -> Iterator[str]:
 
 
 def _cases(folder: Path) -> Iterator[Case]:
-    subject = folder.resolve().name
+    subject = name_of(folder)
     for sequence in _SEQUENCES:
         name = subject if sequence == "sa" else f"{subject}_{sequence}"
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,10 +12,11 @@ from cardiac_motion.dicom.assembly import assemble
 from cardiac_motion.dicom.phases import TimedSlice, Unusable
 from cardiac_motion.dicom.pixels import PixelReader
 from cardiac_motion.dicom.records import Left, read_records
-from cardiac_motion.dicom.slices import find_slices, left_of
+from cardiac_motion.dicom.slices import COPY, find_slices, left_of
 from cardiac_motion.dicom.stacks import Stack, angle_degrees, broken_stack, make_stacks
 from cardiac_motion.dicom.views import Plane, View, ViewFinding, tell_views
 from cardiac_motion.errors import InputError
+from cardiac_motion.listing import files_below
 from cardiac_motion.progress import Progress, silent
 
 COMPLETE = 2 / 3
@@ -87,8 +87,9 @@ def import_dicom(
         Cancelled: from the progress callback.
     """
     folder = Path(folder)
-    files = _files(folder)
-    records, left = read_records(files, folder, progress=lambda done, text: progress(_HEADERS * done, text))
+    files, left = _files(folder)
+    records, others = read_records(files, folder, progress=lambda done, text: progress(_HEADERS * done, text))
+    left += others
     if not records and not any(each.is_error for each in left):
         raise InputError(_nothing("no MR images", folder, left))
     slices, others = find_slices(records)
@@ -113,7 +114,7 @@ def _read(
     chosen: Sequence[_Found], left: list[Left], folder: Path, *, keep_going: bool, progress: Progress
 ) -> list[ImportedCine]:
     """The cines of these stacks; what turns out to be broken is added to what is left."""
-    lacks = any(each.is_error for each in left)
+    lacks = any(each.is_error and each.reason != COPY for each in left)
     cines: list[ImportedCine] = []
     total = sum(len(each.stack.slices) for each in chosen)
     done = 0
@@ -138,17 +139,22 @@ def _read(
     return cines
 
 
-def _files(folder: Path) -> list[Path]:
+def _files(folder: Path) -> tuple[list[Path], list[Left]]:
+    """All files, and what cannot be looked at."""
     if folder.is_file():
-        return [folder]
+        return [folder], []
     if not folder.is_dir():
         raise InputError(f"{folder}: expected a folder of DICOM files, there is nothing")
-    found = [
-        path for place, _, names in os.walk(folder) for name in names if (path := Path(place) / name).is_file()
-    ]
+    left: list[Left] = []
+
+    def cannot_list(place: Path, error: OSError) -> None:
+        reason = f"cannot be looked at: {error.strerror or error}"
+        left.append(Left(reason, (place.relative_to(folder).as_posix(),), is_error=True))
+
+    found = files_below(folder, cannot_list=cannot_list)
     if not found:
-        raise InputError(f"{folder}: expected a folder of DICOM files, it is empty")
-    return sorted(found)
+        raise InputError(f"{folder}: expected a folder of DICOM files, {left[0] if left else 'it is empty'}")
+    return found, left
 
 
 def _torn_out(left: Sequence[Left], slices: Sequence[TimedSlice]) -> tuple[list[Left], list[TimedSlice]]:
@@ -220,7 +226,9 @@ def _choose(found: list[_Found], *, all_stacks: bool) -> tuple[list[_Found], lis
     ranked = sorted([*chosen, *(older if all_stacks else ())], key=_rank)
     if all_stacks:
         return ranked, []
-    reason = "acquired again later, or more completely; all stacks are imported on request"
+    reason = (
+        "the same view as another that is newer, fuller or the scanner's own; all stacks are imported on request"
+    )
     return ranked, [broken_stack(reason, each.stack.slices, is_error=False) for each in older]
 
 

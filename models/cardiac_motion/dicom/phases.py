@@ -26,6 +26,8 @@ _SAME_SPACING = 1e-3
 _NO_CINE = re.compile(
     r"lge|psir|\bmde\b|delayed|late.?gad|molli|\bt[12][\b_* ]|t[12].?map|mapping|perf|scout|locali[sz]|haste"
 )
+_FLOW = re.compile(r"flow(?!.?comp)|venc|velocity|phase.?contrast|\bpc\b")
+"""Some scanners keep magnitude and velocity in one series and do not say which is which."""
 _CINE = re.compile(r"cine|trufi|fiesta|b-?tfe|b-?ssfp")
 _CINE_TYPES = frozenset({"RETRO", "CINE", "CARDIAC_GATED"})
 _MAPS = re.compile(r"T[12]( |_|\*)?(STAR )?MAP|PERFUSION|LOCALIZER|PSIR")
@@ -143,10 +145,12 @@ def claims_cine(records: Sequence[FrameRecord]) -> bool:
     """Whether the images of a series are meant as a cine, so that a fault in them is a broken cine.
 
     Type, name and number of frames of the heart cycle say so, or several trigger times in one plane; what is
-    named as something else (late enhancement, maps, perfusion, localizers) is none.
+    named as something else (late enhancement, maps, perfusion, flow, localizers) is none.
     """
     first = records[0]
     if any(_MAPS.search(part) for record in records for part in record.image_type):
+        return False
+    if _FLOW.search(first.description):
         return False
     if _NO_CINE.search(first.description) and not _CINE.search(first.description):
         return False

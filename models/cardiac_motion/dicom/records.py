@@ -16,6 +16,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from cardiac_motion.dicom.attributes import FunctionalGroups, Plain, positive
 from cardiac_motion.dicom.header import PARSER_ERRORS, DamagedFile, Elements, Header, read_header
 from cardiac_motion.io.image_file import MAX_VOXELS
 from cardiac_motion.progress import Progress, silent
@@ -47,6 +48,8 @@ _NATIVE = frozenset(
     }
 )
 """Transfer syntaxes whose pixels are not compressed."""
+_LONGEST_NAME = 200
+"""Characters of the name of a file that a message shows."""
 _PADDING = 3
 """Bytes that may fill up the pixels to a round number."""
 _NOT_MAGNITUDE = frozenset(
@@ -75,11 +78,18 @@ class Left:
     def __str__(self) -> str:
         numbers = ", ".join(map(str, self.series))
         where = f"series {numbers}" if numbers else ""
+        name = _printable(self.files[0]) if self.files else ""
         if len(self.files) == 1:
-            where = f"{self.files[0]} ({where})" if where else self.files[0]
+            where = f"{name} ({where})" if where else name
         elif self.files:
-            where = f"{where or 'files'} ({self.files[0]} and {len(self.files) - 1} more)"
+            where = f"{where or 'files'} ({name} and {len(self.files) - 1} more)"
         return f"{where}: {self.reason}" if where else self.reason
+
+
+def _printable(name: str) -> str:
+    """The name of a file as a message shows it: on one line, without commands to a terminal, not endless."""
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+    return text if len(text) <= _LONGEST_NAME else f"…{text[-_LONGEST_NAME:]}"
 
 
 @dataclass(frozen=True)
@@ -261,7 +271,7 @@ def _frames(path: Path, name: str, header: Header) -> list[FrameRecord]:
     shared = values.item("SharedFunctionalGroupsSequence")
     records = []
     for frame in range(n_frames):
-        attributes = _FunctionalGroups(groups[frame], shared, values) if is_enhanced else _Plain(values)
+        attributes = FunctionalGroups(groups[frame], shared, values) if is_enhanced else Plain(values)
         image_type = tuple(part.upper() for part in attributes.image_type())
         slope, intercept = attributes.rescale()
         unscalable = (
@@ -279,18 +289,14 @@ def _frames(path: Path, name: str, header: Header) -> list[FrameRecord]:
                 rows=rows, columns=columns,
                 position=attributes.position(), orientation=attributes.orientation(),
                 pixel_spacing=attributes.pixel_spacing(),
-                thickness_mm=_positive(attributes.thickness_mm()), trigger_ms=attributes.trigger_ms(),
+                thickness_mm=positive(attributes.thickness_mm()), trigger_ms=attributes.trigger_ms(),
                 actual_ms=attributes.actual_ms(),
-                rr_ms=_positive(attributes.rr_ms()), expected_frames=values.whole("CardiacNumberOfImages"),
+                rr_ms=positive(attributes.rr_ms()), expected_frames=values.whole("CardiacNumberOfImages"),
                 contrast=attributes.contrast(), acquired=attributes.acquired(),
                 slope=slope, intercept=intercept, layout=layout, problem=problem or unscalable,
             )
         )  # fmt: skip
     return records
-
-
-def _positive(value: float | None) -> float | None:
-    return value if value is not None and value > 0 else None
 
 
 def _pixel_problem(header: Header, layout: PixelLayout, pixels: int) -> str | None:
@@ -322,119 +328,3 @@ def _length_problem(header: Header, needed: int) -> str | None:
         return f"truncated: expected {needed} bytes of pixels, got {there}"
     # With more than a filling, the matrix is another one than the header has.
     return f"expected {needed} bytes of pixels, got {there}" if there > needed + _PADDING else None
-
-
-class _Plain:
-    """Attributes of a single-frame image."""
-
-    def __init__(self, values: Elements) -> None:
-        self._values = values
-
-    def image_type(self) -> tuple[str, ...]:
-        return self._values.texts("ImageType")
-
-    def position(self) -> tuple[float, ...] | None:
-        return self._values.numbers("ImagePositionPatient", 3)
-
-    def orientation(self) -> tuple[float, ...] | None:
-        return self._values.numbers("ImageOrientationPatient", 6)
-
-    def pixel_spacing(self) -> tuple[float, ...] | None:
-        return self._values.numbers("PixelSpacing", 2)
-
-    def thickness_mm(self) -> float | None:
-        return self._values.number("SliceThickness")
-
-    def trigger_ms(self) -> float | None:
-        return self._values.number("TriggerTime")
-
-    def actual_ms(self) -> float | None:
-        return None
-
-    def rr_ms(self) -> float | None:
-        rate = _positive(self._values.number("HeartRate"))
-        return _positive(self._values.number("NominalInterval")) or (60_000 / rate if rate else None)
-
-    def contrast(self) -> tuple[float | None, float | None]:
-        return self._values.number("EchoTime"), self._values.number("InversionTime")
-
-    def acquired(self) -> str:
-        values = self._values
-        found = _moment(values.text("AcquisitionDateTime"))
-        for what in ("Acquisition", "Content", "Series"):
-            found = found or _moment(values.text(f"{what}Date"), values.text(f"{what}Time"))
-        return found
-
-    def rescale(self) -> tuple[float, float]:
-        return _slope_and_intercept(self._values)
-
-
-def _moment(*parts: str) -> str:
-    """Year to second as 14 digits, of a date and time or of both in one; empty if any of it is missing."""
-    digits = "".join(re.sub("[^0-9]", "", part.split(".")[0]) for part in parts)
-    return digits[:14] if len(digits) >= 14 else ""
-
-
-def _slope_and_intercept(values: Elements) -> tuple[float, float]:
-    """1 and 0 where they are not stated; NaN where they are, and are no numbers."""
-    found = []
-    for keyword, default in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0)):
-        number = values.number(keyword)
-        found.append(default if not values.text(keyword) else np.nan if number is None else number)
-    slope, intercept = found
-    return (slope, intercept) if np.isfinite(intercept) else (np.nan, intercept)
-
-
-class _FunctionalGroups(_Plain):
-    """Attributes of a frame of an enhanced image: its own group, else the one that all share."""
-
-    def __init__(self, own: Elements, shared: Elements, values: Elements) -> None:
-        super().__init__(values)
-        self._own, self._shared = own, shared
-
-    def _group(self, keyword: str) -> Elements:
-        items = self._own.items(keyword) or self._shared.items(keyword)
-        return items[0] if items else Elements(lambda _: None)
-
-    def image_type(self) -> tuple[str, ...]:
-        group = self._group("MRImageFrameTypeSequence")
-        component = group.text("ComplexImageComponent") or self._values.text("ComplexImageComponent")
-        return (*(group.texts("FrameType") or super().image_type()), component)
-
-    def position(self) -> tuple[float, ...] | None:
-        return self._group("PlanePositionSequence").numbers("ImagePositionPatient", 3)
-
-    def orientation(self) -> tuple[float, ...] | None:
-        return self._group("PlaneOrientationSequence").numbers("ImageOrientationPatient", 6)
-
-    def pixel_spacing(self) -> tuple[float, ...] | None:
-        return self._group("PixelMeasuresSequence").numbers("PixelSpacing", 2)
-
-    def thickness_mm(self) -> float | None:
-        return self._group("PixelMeasuresSequence").number("SliceThickness")
-
-    def trigger_ms(self) -> float | None:
-        nominal = self._group("CardiacSynchronizationSequence").double("NominalCardiacTriggerDelayTime")
-        # Legacy converted images keep the tag of the single-frame ones.
-        others = (self.actual_ms(), self._unassigned().number("TriggerTime"))
-        return nominal if nominal is not None else next((each for each in others if each is not None), None)
-
-    def actual_ms(self) -> float | None:
-        return self._group("CardiacSynchronizationSequence").double("ActualCardiacTriggerDelayTime")
-
-    def rr_ms(self) -> float | None:
-        interval = _positive(self._group("CardiacSynchronizationSequence").double("RRIntervalTimeNominal"))
-        return interval or _positive(self._unassigned().number("NominalInterval"))
-
-    def _unassigned(self) -> Elements:
-        return self._group("UnassignedPerFrameConvertedAttributesSequence")
-
-    def contrast(self) -> tuple[float | None, float | None]:
-        inversion = self._group("MRModifierSequence").double("InversionTimes")
-        return self._group("MREchoSequence").double("EffectiveEchoTime"), inversion
-
-    def acquired(self) -> str:
-        return _moment(self._group("FrameContentSequence").text("FrameAcquisitionDateTime")) or super().acquired()
-
-    def rescale(self) -> tuple[float, float]:
-        return _slope_and_intercept(self._group("PixelValueTransformationSequence"))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import filecmp
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -11,6 +14,8 @@ from cardiac_motion.dicom.phases import TimedSlice, Unusable, claims_cine, in_ti
 from cardiac_motion.dicom.records import FrameRecord, Left
 from cardiac_motion.dicom.stacks import SAME_PLACE_MM
 
+COPY = "files of the same content as others: two images have the same position and trigger time"
+"""Nothing is lost without them."""
 _SAME_SLICE_MM = 0.1
 _SAME_ORIENTATION = 1e-3
 _ROUNDED = 2e-3
@@ -24,7 +29,12 @@ def find_slices(records: Sequence[FrameRecord]) -> tuple[list[TimedSlice], list[
         series[record.study_uid, record.series_uid, record.component].append(record)
     slices: list[TimedSlice] = []
     unusable: list[Unusable] = []
-    for (_, _, component), group in series.items():
+    copies: list[Left] = []
+    for (_, _, component), images in series.items():
+        group, twice = _without_copies(images)
+        if twice:
+            is_error = component == "M" and claims_cine(group)
+            copies.append(replace(left_of(Unusable(COPY, twice, is_error=False)), is_error=is_error))
         if component != "M":
             unusable.append(Unusable("not magnitude images", group, is_error=False))
             continue
@@ -37,7 +47,27 @@ def find_slices(records: Sequence[FrameRecord]) -> tuple[list[TimedSlice], list[
             left.append(left_of(Unusable(f"{each}; acquired again as a whole", each.records, is_error=False)))
         else:
             left.append(left_of(each))
-    return slices, _joined(left)
+    return slices, copies + _joined(left)
+
+
+def _without_copies(records: Sequence[FrameRecord]) -> tuple[list[FrameRecord], list[FrameRecord]]:
+    """The images of a series, each instance from one file, and those of further files with the same bytes."""
+    kept: list[FrameRecord] = []
+    copies: list[FrameRecord] = []
+    first: dict[tuple[str, int], FrameRecord] = {}
+    for record in records:
+        other = first.setdefault((record.sop_uid, record.frame), record)
+        is_copy = other is not record and _same_bytes(other.path, record.path)
+        (copies if is_copy else kept).append(record)
+    return kept, copies
+
+
+def _same_bytes(one: Path, other: Path) -> bool:
+    try:
+        return filecmp.cmp(one, other, shallow=False)
+    except OSError:
+        # Whoever reads its pixels will say so.
+        return False
 
 
 def left_of(unusable: Unusable) -> Left:

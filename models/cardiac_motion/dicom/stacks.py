@@ -28,6 +28,7 @@ PAIR_MM = 25.0
 """Two slices alone, each a series of its own, are a stack only if they are not further apart."""
 
 Vector = npt.NDArray[np.float64]
+Recency = tuple[bool, str, int, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,15 +69,20 @@ class Stack:
         return series_of(self.slices)
 
     @property
-    def recency(self) -> tuple[str, int, str]:
-        """Grows with the time of acquisition; by number of series where files do not tell the time."""
+    def recency(self) -> Recency:
+        """Grows with the time of acquisition, see the function of this name."""
         return max(map(recency, self.slices))
 
 
-def recency(found: TimedSlice) -> tuple[str, int, str]:
-    """Grows with the time of acquisition; by number of series where files do not tell the time."""
+def recency(found: TimedSlice) -> Recency:
+    """Grows with the time of acquisition; by number of series where files do not tell the time.
+
+    What was computed after the examination (SECONDARY) is behind all that the scanner made, however late it is.
+    """
     first = found.first
-    return found.acquired, -1 if first.series_number is None else first.series_number, first.series_uid
+    is_of_scanner = "SECONDARY" not in first.image_type[:2]
+    number = -1 if first.series_number is None else first.series_number
+    return is_of_scanner, found.acquired, number, first.series_uid
 
 
 def series_of(slices: Iterable[TimedSlice]) -> tuple[int, ...]:

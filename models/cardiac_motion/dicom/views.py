@@ -83,9 +83,9 @@ _SAME_LINE_DEGREES = 10.0
 
 _NAMES = (
     (View.SAX, re.compile(r"sax|sa\b|short.?ax|kurz")),
-    (View.FOUR_CHAMBER, re.compile(r"4.?ch|four.?ch|\bhla\b|horizontal.?long")),
-    (View.THREE_CHAMBER, re.compile(r"3.?ch|three.?ch")),
-    (View.TWO_CHAMBER, re.compile(r"2.?ch|two.?ch|\bvla\b|vertical.?long")),
+    (View.FOUR_CHAMBER, re.compile(r"4.?(?:ch|kammer)|four.?ch|vierkammer|\bhla\b|horizontal.?long")),
+    (View.THREE_CHAMBER, re.compile(r"3.?(?:ch|kammer)|three.?ch|dreikammer")),
+    (View.TWO_CHAMBER, re.compile(r"2.?(?:ch|kammer)|two.?ch|zweikammer|\bvla\b|vertical.?long")),
 )
 _RVOT = re.compile(r"rvot")
 

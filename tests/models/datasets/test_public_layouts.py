@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -281,3 +282,33 @@ def test_a_bad_case_is_named_and_left_out_on_request(tmp_path: Path, studies: St
     assert skipped[0].id == cases[0].id
     assert len(read) + len(skipped) == len(cases)
     assert cases[-1].id in read
+
+
+# The folder itself
+
+
+def test_linked_patients_keep_the_names_of_their_links(tmp_path: Path, studies: Studies) -> None:
+    for number, study in enumerate(studies):
+        layouts.write_ukbb(tmp_path / f"disk {number}", (study,))
+    data = tmp_path / "data"
+    data.mkdir()
+    for number in range(2):
+        (place,) = {path.parent for path in (tmp_path / f"disk {number}").rglob("sa.nii.gz")}
+        (data / f"{number}").symlink_to(place, target_is_directory=True)
+        (data / f"{number}" / "circle").symlink_to(data, target_is_directory=True)
+    dataset = find_dataset(data)
+    assert [case.id for case in dataset.labelled if case.view == "sax"] == ["0", "1"]
+    assert {case.patient for case in dataset.cases} == {"0", "1"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="not run: only POSIX systems make paths that they cannot open")
+def test_a_folder_that_cannot_be_listed_is_an_error(
+    tmp_path: Path, studies: Studies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layouts.write_acdc(tmp_path, studies)
+    monkeypatch.chdir(tmp_path)
+    for _ in range(20):
+        Path("d" * 250).mkdir()
+        os.chdir("d" * 250)
+    with pytest.raises(InputError, match="cannot be looked at: File name too long"):
+        find_dataset(tmp_path)

@@ -127,6 +127,7 @@ def test_a_single_plane() -> None:
         ("sax cine", View.SAX),
         ("cine_short_axis", View.SAX),
         ("vla", View.TWO_CHAMBER),
+        ("trufi 4-kammerblick", View.FOUR_CHAMBER),
         ("cine hla", View.FOUR_CHAMBER),
         ("cine", None),
         ("cine lvot", None),
