@@ -131,7 +131,7 @@ class Propagated:
             "reference": self.motion.reference,
             "key_frames": list(self.key_frames),
             "volumes_ml": {s.name: [round(float(v), 3) for v in curve] for s, curve in self.volumes_ml.items()},
-            **(function.to_json() if function else copy.deepcopy(_NO_FUNCTION)),
+            **function_json(function),
             "folds": self.folds,
             "seconds": {
                 "motion": round(self.motion_seconds, 3),
@@ -140,6 +140,11 @@ class Propagated:
             "motion_from_cache": self.from_cache,
             "warnings": list(self.warnings),
         }
+
+
+def function_json(function: CardiacFunction | None) -> dict[str, Any]:
+    """Function of the ventricles as plain values for JSON; the same names without any."""
+    return function.to_json() if function else copy.deepcopy(_NO_FUNCTION)
 
 
 def whole_number(version: str) -> int | str:

@@ -12,11 +12,12 @@ from typer.exceptions import TyperException
 from cardiac_motion import __version__
 from cardiac_motion.cli.align import align, align_back
 from cardiac_motion.cli.console import BAD_INPUT, FAILED, INTERRUPTED, fail, plain_warnings
-from cardiac_motion.cli.evaluate import evaluate
+from cardiac_motion.cli.evaluate import evaluate, merge_folds_command
 from cardiac_motion.cli.import_ import import_
 from cardiac_motion.cli.phantom import phantom
 from cardiac_motion.cli.plugins import add_commands
 from cardiac_motion.cli.propagate import propagate
+from cardiac_motion.cli.segment import segment
 from cardiac_motion.cli.split import split_command
 from cardiac_motion.cli.train import train
 from cardiac_motion.errors import Cancelled, CardiacMotionError, InputError
@@ -30,10 +31,11 @@ def make_app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback(invoke_without_command=True)(_common)
-    for command in (propagate, evaluate, phantom, train):
+    for command in (propagate, segment, evaluate, phantom, train):
         app.command()(command)
     app.command("import")(import_)
     app.command("split")(split_command)
+    app.command("merge-folds")(merge_folds_command)
     app.command()(align)
     app.command("align-back")(align_back)
     add_commands(app)

@@ -100,6 +100,30 @@ class Propagator:
         kept = [*self._distances.values(), *self._grids.values(), *self._warped.values()]
         return self._labels.nbytes + sum(array.nbytes for array in kept)
 
+    @property
+    def regions(self) -> NestedRegions:
+        """The regions whose distances are carried."""
+        return self._regions
+
+    def distances(self, frame: int) -> tuple[Box, FloatArray]:
+        """Signed distances of the regions at a frame, mm, negative inside, from which its labels are decided.
+
+        Returns:
+            The box that they are of, outside of which all are `cap_mm`; and (Z, C, Y, X) in it, not to be written
+            to. At a key frame, those of what was drawn.
+
+        Raises:
+            InputError: no such frame, or no key frame.
+        """
+        self.motion.check_frame(frame)
+        if self._box is None or not self._keys:
+            raise InputError("distances are those of key frames, and there is none")
+        if frame in self._keys:
+            drawn = self._keys[frame].labels[self._box.slices]
+            return self._box, self._regions.distances(drawn, self.motion.spacing[1:], self.cap_mm)
+        self._measure(self._blends[frame], self._box)
+        return self._box, self._blended(frame, self._box, self._onwards(self._blends[frame], self._box))
+
     def update(self, frame: int, labels: npt.NDArray[Any]) -> tuple[int, ...]:
         """Add or replace a key frame.
 
@@ -206,13 +230,8 @@ class Propagator:
     def _fill(self, labels: LabelArray, frames: Iterable[int], box: Box) -> None:
         """Write the labels of these frames."""
         keys = {key for t in frames for key in self._blends[t] if key != t}
-        onwards = {}
-        for key in keys - set(self._distances):
-            drawn = self._keys[key].labels[box.slices]
-            self._distances[key] = self._regions.distances(drawn, self.motion.spacing[1:], self.cap_mm)
-        for key in keys:
-            whole = slice(None) if not self.motion.is_in_plane else box.slices[0]
-            onwards[key] = _each(self.motion.from_reference[key][:, whole], in_plane=self.motion.is_in_plane)
+        self._measure(keys, box)
+        onwards = self._onwards(keys, box)
 
         def fill(t: int) -> None:
             if t in self._keys:
@@ -224,6 +243,18 @@ class Propagator:
         with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
             for _ in pool.map(fill, frames):
                 pass
+
+    def _measure(self, keys: Iterable[int], box: Box) -> None:
+        """See to it that there are distances of these key frames."""
+        for key in set(keys) - set(self._distances):
+            drawn = self._keys[key].labels[box.slices]
+            self._distances[key] = self._regions.distances(drawn, self.motion.spacing[1:], self.cap_mm)
+
+    def _onwards(self, keys: Iterable[int], box: Box) -> dict[int, FloatArray]:
+        """From the reference to these key frames, as `_pull_back` takes it."""
+        in_plane = self.motion.is_in_plane
+        whole = box.slices[0] if in_plane else slice(None)
+        return {key: _each(self.motion.from_reference[key][:, whole], in_plane=in_plane) for key in keys}
 
     def _blended(self, t: int, box: Box, onwards: Mapping[int, FloatArray]) -> FloatArray:
         """Distances (Z, C, Y, X) at a frame, in the box."""

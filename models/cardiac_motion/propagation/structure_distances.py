@@ -49,7 +49,7 @@ class NestedRegions:
         return parts
 
     @property
-    def _members(self) -> list[tuple[Label, ...]]:
+    def members(self) -> list[tuple[Label, ...]]:
         """The labels of each region, in the order of the channels: the union, its parts, the cavity."""
         parts = self._side_by_side
         members = [self.structures]
@@ -69,7 +69,7 @@ class NestedRegions:
             spacing: (y, x) in mm.
             cap_mm: where distances are cut off; a region that is absent from a slice is this far away.
         """
-        members = self._members
+        members = self.members
         found = np.empty((len(labels), len(members), *labels.shape[1:]), np.float32)
         chosen = np.zeros((len(members), max(Label) + 1), dtype=bool)
         for row, values in zip(chosen, members, strict=True):
@@ -97,6 +97,28 @@ class NestedRegions:
                 np.minimum(nearest, distance, out=nearest)
         labels *= union < 0
         return labels
+
+    def shares(self, regions: FloatArray) -> FloatArray:
+        """Probabilities (1 + S, Z, Y, X) of the background and the structures from those of the regions.
+
+        Side by side, parts have what their union has, in proportion; the wall has what the cavity leaves.
+
+        Args:
+            regions: (Z, C, Y, X), that a point lies in each region; none larger than that of a region around it.
+        """
+        parts = self._side_by_side
+        union = regions[:, 0]
+        found = np.zeros((1 + len(self.structures), *union.shape), np.float32)
+        found[0] = 1 - union
+        total = regions[:, 1 : 1 + len(parts)].sum(axis=1) if len(parts) > 1 else union
+        scale = union / np.maximum(total, np.float32(1e-6))
+        for i, part in enumerate(parts):
+            share = regions[:, 1 + i] if len(parts) > 1 else union
+            if len(part) == 2:
+                found[1 + self.structures.index(part[1])] = regions[:, -1] * scale
+                share = share - regions[:, -1]
+            found[1 + self.structures.index(part[0])] = share * scale
+        return found
 
 
 def signed_distance(masks: npt.NDArray[np.bool_], spacing: Sequence[float], cap_mm: float) -> FloatArray:

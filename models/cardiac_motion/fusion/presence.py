@@ -1,0 +1,163 @@
+"""Which slices hold a structure in each frame: what a motion in the plane cannot know.
+
+A ventricle leaves the slices at its base in systole. Propagation alone keeps it there; a segmentation sees that it
+has gone, but is not to be believed in each slice and each frame. Here it is asked for a score of presence, which
+is held against what it scored in the same slice at the key frames, where the answer is known. What it says is
+believed as far as it was right there, and a slice changes its state only for evidence that lasts (the Viterbi
+algorithm for two states, around the cycle, key frames fixed).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+Floats = npt.NDArray[np.float32]
+Vector = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+QUANTILE = 0.75
+"""Of the probabilities in the region of a structure: a quarter of it has to be seen. It may have contracted."""
+SMALLEST_MM2 = 25.0
+"""A smaller region says nothing."""
+STILL_SEEN = 0.6
+"""Of its score where it was drawn: what a structure has at least where it still is."""
+SMOOTHING_CYCLE = 0.02
+"""Standard deviation of the smoothing of scores over time, as a share of the cycle; at least half a frame."""
+SWITCH = 4.0
+"""Evidence, in nats, that a slice needs to change its state, if frames are `FRAMES` to the cycle; so much the less
+if they are fewer."""
+FRAMES = 25
+LARGEST_EVIDENCE = 3.0
+"""Nats that one frame can give."""
+MONOTONE = 0.6
+"""Share of the way that the heart travels in a cycle. Between key frames no further apart than this, a slice that
+has the same state at both keeps it: the base goes one way from one to the other."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What key frames say about one structure.
+
+    Attributes:
+        held: (Z,) bool by key frame: slices in which it was drawn.
+        weights: of key frames at every frame, as `blend_weights` gives them.
+        steps: (T,) share of the cycle from each frame to the next, as `cycle_steps` gives them.
+    """
+
+    held: Mapping[int, Mask]
+    weights: Mapping[int, Mapping[int, float]]
+    steps: Vector
+
+
+def scores(probability: Floats, regions: Mask, spacing: Sequence[float]) -> Vector:
+    """How much of a structure the segmentation sees where it should be: (T, Z), 0 to 1.
+
+    Args:
+        probability: (T, Z, Y, X), of the structure, by the segmentation.
+        regions: (T, Z, Y, X) bool, where propagation has it. A slice without takes the region of the nearest slice
+            that has one in that frame.
+        spacing: (y, x) in mm.
+    """
+    frames, slices = regions.shape[:2]
+    area = regions.sum(axis=(2, 3)) * float(spacing[0] * spacing[1])
+    found = np.zeros((frames, slices))
+    for t in range(frames):
+        known = np.flatnonzero(area[t] >= SMALLEST_MM2)
+        if not len(known):
+            continue
+        for z in range(slices):
+            region = regions[t, known[np.abs(known - z).argmin()]]
+            found[t, z] = np.quantile(probability[t, z][region], QUANTILE)
+    sigma = max(0.5, SMOOTHING_CYCLE * frames)
+    return np.asarray(ndimage.gaussian_filter1d(found, sigma, axis=0, mode="wrap"))
+
+
+def presence(score: Vector, evidence: Evidence) -> Mask:
+    """In which slices a structure is in each frame: (T, Z) bool.
+
+    Args:
+        score: (T, Z), as `scores` gives it.
+        evidence: of the key frames; at them, the result is what was drawn.
+    """
+    frames, slices = score.shape
+    nats = np.zeros((frames, slices))
+    for key, held in evidence.held.items():
+        weight = np.array([evidence.weights[t].get(key, 0.0) for t in range(frames)])
+        nats += weight[:, None] * _evidence(score, score[key], held)
+    found = np.zeros((frames, slices), dtype=bool)
+    for z in range(slices):
+        states = {key: bool(held[z]) for key, held in evidence.held.items()}
+        states |= _between(states, evidence.steps)
+        found[:, z] = cyclic_states(nats[:, z], states)
+    return _without_gaps(found, evidence)
+
+
+def _evidence(score: Vector, at_key: Vector, held: Mask) -> Vector:
+    """Log-odds (T, Z) that the structure is there, by the score and what it was where the answer is known."""
+    # Where it was not drawn: halfway from what it scored there to certainty.
+    threshold = np.where(held, STILL_SEEN * at_key, 0.5 + 0.5 * at_key)
+    # A segmentation that missed it where it was drawn, or saw it where it was not, is not asked.
+    believed = np.clip((np.where(held, at_key, 1 - at_key) - 0.3) / 0.4, 0, 1)
+    nats = _logit(score) - _logit(threshold)
+    return np.asarray(believed * np.clip(nats, -LARGEST_EVIDENCE, LARGEST_EVIDENCE))
+
+
+def _logit(p: Vector) -> Vector:
+    clipped = np.clip(p, 0.02, 0.98)
+    return np.asarray(np.log(clipped / (1 - clipped)))
+
+
+def _between(states: Mapping[int, bool], steps: Vector) -> dict[int, bool]:
+    """States of the frames between key frames that agree and are near enough to each other."""
+    keys, frames = sorted(states), len(steps)
+    found: dict[int, bool] = {}
+    for key, following in zip(keys, [*keys[1:], keys[0]], strict=True):
+        inside = [(key + i) % frames for i in range((following - key) % frames or frames)]
+        if key != following and states[key] == states[following] and steps[inside].sum() <= MONOTONE:
+            found |= dict.fromkeys(inside, states[key])
+    return found
+
+
+def cyclic_states(nats: Vector, known: Mapping[int, bool]) -> Mask:
+    """The most likely states (T,) along a cycle: evidence on one side, changes of state on the other.
+
+    Args:
+        nats: (T,) log-odds of the state True.
+        known: states by frame, at least one.
+    """
+    frames, first = len(nats), min(known)
+    order = [(first + i) % frames for i in range(frames + 1)]
+    cost = np.stack([nats / 2, -nats / 2])
+    switch = SWITCH * min(1.0, frames / FRAMES)
+    for t, state in known.items():
+        cost[int(not state), t] = np.inf
+    total = cost[:, first].copy()
+    came_from = np.zeros((frames + 1, 2), dtype=int)
+    for i, t in enumerate(order[1:], start=1):
+        stay, change = total, total[::-1] + switch
+        came_from[i] = np.where(stay <= change, [0, 1], [1, 0])
+        total = np.minimum(stay, change) + cost[:, t]
+    found = np.zeros(frames, dtype=bool)
+    now = int(known[first])
+    for i in range(frames, 0, -1):
+        found[order[i]] = now == 1
+        now = int(came_from[i, now])
+    return found
+
+
+def _without_gaps(found: Mask, evidence: Evidence) -> Mask:
+    """A slice between two that hold a structure holds it too, unless it was drawn otherwise."""
+    drawn = np.any(list(evidence.held.values()), axis=0)
+    filled = found.copy()
+    for t in range(len(found)):
+        if t in evidence.held:
+            continue
+        inside = np.flatnonzero(found[t])
+        if len(inside):
+            filled[t, inside[0] : inside[-1] + 1] |= drawn[inside[0] : inside[-1] + 1]
+    return filled
