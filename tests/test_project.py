@@ -15,8 +15,8 @@ FLOORS = (
     {"cine", "fields", "losses", "metrics", "motion", "io", "dicom"},
     {"phantom", "networks", "working_grid", "datasets", "slice_alignment", "aligned"},
     {"propagation", "motion_cache", "weights", "shift_files"},
-    {"registration", "training", "segmentation"},
-    {"analysis", "evaluation", "pipeline", "pipeline_alignment"},
+    {"registration", "training", "segmentation", "fusion"},
+    {"analysis", "evaluation", "pipeline", "pipeline_alignment", "pipeline_segmentation"},
     {"demo"},
     {"cli", "train"},
 )
