@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cardiac_motion.io import read_labels
+from cardiac_motion.io.images import write_image
 
 from tests.server.conftest import QUICK, Study
 
@@ -54,4 +55,24 @@ def test_next_case_infer_save_download(stock: Any, study: Study, tmp_path: Path)
     assert (read_labels(back).labels == found.labels).all()
     assert np.allclose(read_labels(back).affine, study.cine.affine, atol=1e-4)
     assert stock.train_status(check_if_running=True) is False
+    gc.collect()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_frame_is_segmented_with_what_the_plugin_sends(stock: Any, study: Study, tmp_path: Path) -> None:
+    """Its plug-in for Slicer sends the entries of a model's `config`, and takes a 3D label."""
+    model = stock.info()["models"].get("unet")
+    if model is None:
+        pytest.skip("not run: the weights of unet are not in the package")
+    assert model["type"] == "segmentation"
+    stock.upload_image(str(study.image), "stock-2")
+    file, params = stock.infer("unet", "stock-2", dict(model["config"]))
+    found = read_labels(file)
+    assert (found.is_4d, params["frames"]) == (False, [0])
+    assert found.labels.any()
+    frame = study.cine.frames[0]
+    path = tmp_path / "frame.nii.gz"
+    write_image(path, frame, study.cine.affine, frame_times=study.cine.frame_times, is_label=False)
+    file, params = stock.infer("unet", "", dict(model["config"]), file=str(path))
+    assert read_labels(file).labels.shape == (1, *frame.shape)
     gc.collect()
