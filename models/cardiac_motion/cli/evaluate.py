@@ -1,4 +1,4 @@
-"""`cardiac-motion evaluate`."""
+"""`cardiac-motion evaluate` and `cardiac-motion merge-folds`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from typing import Annotated
 import typer
 
 from cardiac_motion.cli.console import answer, parse_settings, progress_bar
+from cardiac_motion.cli.outputs import check_output_folder
 from cardiac_motion.datasets import read_split
-from cardiac_motion.evaluation import evaluate_folder
+from cardiac_motion.errors import InputError
+from cardiac_motion.evaluation import EvaluationReport, evaluate_folder
+from cardiac_motion.evaluation.segmentation import SegmentationReport, evaluate_segmentation, merge_folds
+from cardiac_motion.evaluation.segmentation.fused import FusedSegmentation, Model
+from cardiac_motion.pipeline_segmentation import FUSED, segmentation_names
 from cardiac_motion.registration.base import with_options
 from cardiac_motion.registration.registry import DEFAULT_MOTION_MODEL, motion_model
+from cardiac_motion.segmentation.registry import segmentation_model, segmentation_model_of
 
 
 def evaluate(
@@ -25,6 +31,13 @@ def evaluate(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for tables and figures.")],
     model: Annotated[list[str] | None, typer.Option(help="Motion model; may be repeated.")] = None,
+    segmentation: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Evaluate segmentation instead: a model's name, or NAME=FILE for weights of one's own, under a "
+            "name for the tables; may be repeated."
+        ),
+    ] = None,
     option: Annotated[
         list[str] | None, typer.Option(help="Option as NAME=VALUE, of every model that is evaluated.")
     ] = None,
@@ -39,25 +52,82 @@ def evaluate(
     figures: Annotated[bool, typer.Option("--figures", help="Also draw the figures.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Carry ED labels to every labelled frame and score them, the unregistered labels beside them."""
-    models = {name: motion_model(name) for name in model or [DEFAULT_MOTION_MODEL]}
+    """Score motion models, the unregistered labels beside them, or segmentation models, on labelled cines."""
+    if model and segmentation:
+        raise InputError("expected either --model (motion) or --segmentation, got both")
     changes = parse_settings(option or [])
-    options = {name: with_options(each.default_options, changes) for name, each in models.items()}
-    with progress_bar() as report:
-        found = evaluate_folder(
-            data,
-            models=models,
-            output=output,
-            figures=figures,
-            options=options,
-            split=read_split(split) if split is not None else None,
-            fold=fold,
-            part=part,
-            keep_going=keep_going,
-            progress=report,
-        )
+    parted = read_split(split) if split is not None else None
+    found: EvaluationReport | SegmentationReport
+    if segmentation:
+        segmenting = _segmentation_models(segmentation)
+        with progress_bar() as report:
+            found = evaluate_segmentation(
+                data,
+                models=segmenting,
+                output=output,
+                figures=figures,
+                options={name: with_options(each.default_options, changes) for name, each in segmenting.items()},
+                split=parted,
+                fold=fold,
+                part=part,
+                keep_going=keep_going,
+                progress=report,
+            )
+    else:
+        models = {name: motion_model(name) for name in model or [DEFAULT_MOTION_MODEL]}
+        with progress_bar() as report:
+            found = evaluate_folder(
+                data,
+                models=models,
+                output=output,
+                figures=figures,
+                options={name: with_options(each.default_options, changes) for name, each in models.items()},
+                split=parted,
+                fold=fold,
+                part=part,
+                keep_going=keep_going,
+                progress=report,
+            )
+    _answer(found, output, as_json=as_json)
+
+
+def merge_folds_command(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(help="What `evaluate --segmentation … --split … --fold N` wrote, a folder for each fold."),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the tables over all patients.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Put the folds of an evaluation of segmentation together: mean and standard deviation over all patients."""
+    check_output_folder(output)
+    _answer(merge_folds(folders, output), output, as_json=as_json)
+
+
+def _answer(found: EvaluationReport | SegmentationReport, output: Path, *, as_json: bool) -> None:
     answer(
         {**found.to_json(), "written": str(output)},
         f"{found.markdown(figures=False)}\nwritten to {output}",
         as_json=as_json,
     )
+
+
+def _segmentation_models(given: list[str]) -> dict[str, Model]:
+    """Models by the name that they have in the tables, from NAME or NAME=FILE; of `fused` it is the network's."""
+    models: dict[str, Model] = {}
+    for each in given:
+        name, equals, file = (part.strip() for part in each.partition("="))
+        if not name or (equals and not file):
+            raise InputError(f"expected --segmentation NAME or NAME=FILE, got {each!r}")
+        if name in models:
+            raise InputError(f"expected every segmentation under a name of its own, got {name} twice")
+        if not equals and name not in segmentation_names():
+            there = ", ".join(segmentation_names()) or "none"
+            raise InputError(
+                f"expected a segmentation model that has weights ({there}), or NAME=FILE, got {name!r}"
+            )
+        if name == FUSED:
+            models[name] = FusedSegmentation(Path(file) if equals else None)
+        else:
+            models[name] = segmentation_model_of(Path(file)) if equals else segmentation_model(name)
+    return models

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 from cardiac_motion.errors import InputError
 from cardiac_motion.segmentation.base import SegmentationModel
 from cardiac_motion.segmentation.network import NetworkSegmentation
+from cardiac_motion.weights import load_weights
 
 DEFAULT_SEGMENTATION_MODEL = "unet"
 
@@ -36,3 +38,27 @@ def segmentation_model(
     if name not in _SEGMENTATION_MODELS:
         raise InputError(f"unknown segmentation model {name!r}; there are {', '.join(_SEGMENTATION_MODELS)}")
     return _SEGMENTATION_MODELS[name](weights)
+
+
+def segmentation_model_of(weights: Path) -> SegmentationModel:
+    """The segmentation model that a file of weights is of, variants without a place among the names included.
+
+    Raises:
+        InputError: no such file, a damaged one, or weights of what does not segment by the image alone.
+    """
+    with warnings.catch_warnings():
+        # MONAI still uses a part of PyTorch that is on its way out.
+        warnings.filterwarnings("ignore", message=".*torch.jit", category=DeprecationWarning)
+        # It takes seconds to import, which other uses of this file should not.
+        from cardiac_motion.training.registry import recipe  # noqa: PLC0415
+
+    found = load_weights(weights)
+    if found.network not in ("unet", "deunet") or found.config.get("views"):
+        told = ", told the view" if found.config.get("views") else ""
+        raise InputError(
+            f"{weights}: expected weights of a network that segments by the image alone, got {found.model} "
+            f"({found.network}{told})"
+        )
+    sees = "sax" if "sax" in recipe(found.model).training.arguments.views else "lax"
+    radius = int(found.config.get("radius", 1)) if found.network == "deunet" else 0
+    return NetworkSegmentation(found.model, weights=weights, view=sees, radius=radius)
