@@ -302,10 +302,12 @@ def _frames(path: Path, name: str, header: Header) -> list[FrameRecord]:
 def _pixel_problem(header: Header, layout: PixelLayout, pixels: int) -> str | None:
     """Why the pixels cannot be read, as far as the header tells."""
     values = header.values
-    if values.short("SamplesPerPixel") != 1 or not values.text("PhotometricInterpretation").startswith(
-        "MONOCHROME"
-    ):
+    meaning = values.text("PhotometricInterpretation")
+    if values.short("SamplesPerPixel") != 1 or not meaning.startswith("MONOCHROME"):
         return "expected one grey value per pixel, got a colour image"
+    if meaning == "MONOCHROME1":
+        # Hardly any scanner writes it. Some readers turn the values round, others do not.
+        return "expected larger values for brighter pixels (MONOCHROME2), got them for darker ones (MONOCHROME1)"
     if values.items("ModalityLUTSequence"):
         return "expected intensities by slope and intercept, got a table of them"
     allocated, stored, high = layout.bits

@@ -106,6 +106,15 @@ def test_a_slice_moved_along_the_stack_leaves_a_gap(stack: Path) -> None:
     assert "9.0 mm apart" in message
 
 
+def test_a_negative_among_the_images(stack: Path) -> None:
+    files = read_files(stack)
+    name = short_axis(files).slices[1][2]
+    files[name] = edited(files[name], lambda ds: setattr(ds, "PhotometricInterpretation", "MONOCHROME1"))
+    message = message_of(write_files(files, stack))
+    assert name in message
+    assert "MONOCHROME1" in message
+
+
 def test_enhanced_without_or_with_tied_delays(views: dict[str, Cine], write_study: Write, tmp_path: Path) -> None:
     folder = write_study({"sax": views["sax"]}, tmp_path / "study", layout=Layout.SLICE_MAJOR, enhanced=True)
     (path,) = folder.rglob("*.dcm")
