@@ -24,17 +24,18 @@ def files_below(folder: Path, *, cannot_list: Callable[[Path, OSError], None], h
         hidden: also what is hidden, by a name that begins with a full stop.
     """
     found: list[Path] = []
-    seen: set[tuple[int, int]] = set()
+    seen: set[Path] = set()
     waiting = [folder]
     while waiting:
         place = waiting.pop()
         try:
-            itself = place.stat()
-            paths = sorted(place.iterdir()) if (itself.st_dev, itself.st_ino) not in seen else []
+            # By its path without links: not every file system numbers its folders.
+            itself = place.resolve(strict=True)
+            paths = sorted(place.iterdir()) if itself not in seen else []
         except OSError as error:
             cannot_list(place, error)
             continue
-        seen.add((itself.st_dev, itself.st_ino))
+        seen.add(itself)
         for path in paths:
             if not hidden and path.name.startswith("."):
                 continue
