@@ -54,9 +54,9 @@ def paper_tables(cases: Sequence[CaseResult], methods: Sequence[Method]) -> list
     parts += [
         "### Joint motion and segmentation (Qin et al. 2018), table 1, row *Seg only*",
         _qin_table(cases, ordered),
-        "Dice over all labelled frames as above, mean (SD). The paper's row is the segmentation branch of its own network, "
-        "trained alone; here every model stands in it that segments from the images without estimating motion. "
-        "Not evaluated here: Joint model.",
+        "Dice over all labelled frames as above, mean (SD). The paper's row is the segmentation branch of its own "
+        "network, trained alone; here every model stands in it that segments from the images without estimating "
+        "motion. Not evaluated here: Joint model.",
         "### Upendra et al.",
         "The paper has no figures for its segmentation: its table 1 is of motion, and the network's labels are "
         "the truth of its *silver* standard. Its U-Net is `unet` above.",
