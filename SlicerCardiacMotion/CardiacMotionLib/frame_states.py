@@ -1,4 +1,4 @@
-"""Which frames were drawn, carried, corrected and verified. Plain Python, no scene."""
+"""Which frames were drawn, carried, segmented, corrected and verified. Plain Python, no scene."""
 
 from __future__ import annotations
 
@@ -15,8 +15,14 @@ class FrameState(Enum):
     DRAWN = "drawn"
     """By the reader, or by a model and then taken over."""
     PROPAGATED = "propagated"
+    SEGMENTED = "segmented"
+    """Proposed by a model, and not looked at yet."""
     CORRECTED = "corrected"
-    """Carried there first, then changed by the reader."""
+    """Carried there or proposed first, then changed by the reader."""
+
+
+_MADE = frozenset({FrameState.PROPAGATED, FrameState.SEGMENTED})
+"""By the machine alone; these are overwritten, and nothing is carried from them."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,11 @@ class FrameStates:
         """Frames that hold carried labels, in order."""
         return tuple(sorted(t for t, state in self.states.items() if state is FrameState.PROPAGATED))
 
+    @property
+    def segmented(self) -> tuple[int, ...]:
+        """Frames that hold a model's proposal, in order."""
+        return tuple(sorted(t for t, state in self.states.items() if state is FrameState.SEGMENTED))
+
     def edited(self, frame: int, *, is_empty: bool = False) -> FrameStates:
         """After the reader has changed a frame: it is a key frame, or if nothing is left on it, none any more.
 
@@ -66,16 +77,26 @@ class FrameStates:
         before = self.state(frame)
         if is_empty:
             state = FrameState.EMPTY
-        elif before in {FrameState.PROPAGATED, FrameState.CORRECTED}:
+        elif before in {*_MADE, FrameState.CORRECTED}:
             state = FrameState.CORRECTED
         else:
             state = FrameState.DRAWN
         return self._with({frame: state})
 
-    def carried(self, frames: Iterable[int]) -> FrameStates:
-        """After labels were carried to these frames; those that are kept stay what they are."""
+    def carried(self, frames: Iterable[int], state: FrameState = FrameState.PROPAGATED) -> FrameStates:
+        """After labels were carried to these frames, or proposed; those that are kept stay what they are."""
         kept = self.kept
-        return self._with({t: FrameState.PROPAGATED for t in frames if t not in kept})
+        return self._with({t: state for t in frames if t not in kept})
+
+    def accepted(self, frame: int) -> FrameStates:
+        """After the reader has taken over what a machine put there: it counts as drawn, and is a key frame.
+
+        Raises:
+            ValueError: there is nothing on it, or it is a key frame already.
+        """
+        if self.state(frame) not in _MADE:
+            raise ValueError(f"frame {frame} holds no proposal, it is {self.state(frame).value}")
+        return replace(self, states={**self.states, frame: FrameState.DRAWN})
 
     def restored(self, before: FrameStates, frames: Iterable[int]) -> FrameStates:
         """These frames as they were before, the others as they are."""

@@ -17,6 +17,7 @@ _LOOKS = {
     FrameState.EMPTY: ("·", "#dcdcdc", "#333333"),
     FrameState.DRAWN: ("D", "#1f5fa8", "#ffffff"),
     FrameState.PROPAGATED: ("P", "#f2d16b", "#222222"),
+    FrameState.SEGMENTED: ("S", "#b9dcae", "#222222"),
     FrameState.CORRECTED: ("C", "#b0480c", "#ffffff"),
 }
 """Letter, colours of ground and letter."""
@@ -38,12 +39,14 @@ class _Button:
     is_suggested: bool
 
 
-def legend(*, with_suggestion: bool) -> str:
+def legend(*, with_suggestion: bool, with_segmented: bool = False) -> str:
     """What the letters and edges mean."""
-    usual = _("D drawn, P propagated, C corrected, V verified too. The frame that is shown is edged in black.")
-    if not with_suggestion:
-        return usual
-    return usual + " " + _("Frames with a violet line are suggested by the server.")
+    parts = [_("D drawn, P propagated, C corrected, V verified too. The frame that is shown is edged in black.")]
+    if with_segmented:
+        parts.append(_("S segmented by a model, to be looked at."))
+    if with_suggestion:
+        parts.append(_("Frames with a violet line are suggested by the server."))
+    return " ".join(parts)
 
 
 class FrameStrip:
@@ -122,6 +125,7 @@ def _tool_tip(frame: int, look: _Button) -> str:
         FrameState.EMPTY: _("empty"),
         FrameState.DRAWN: _("drawn"),
         FrameState.PROPAGATED: _("propagated"),
+        FrameState.SEGMENTED: _("segmented by a model"),
         FrameState.CORRECTED: _("corrected"),
     }
     said = [words[look.state]]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Callable, Generator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,11 +18,10 @@ from CardiacMotionLib.propagation import TASK
 from CardiacMotionLib.server_link import OnGone, ServerLink, failing
 from CardiacMotionLib.signals import Signal
 from CardiacMotionLib.workspace import Workspace
+from CardiacMotionLib.zip_answers import unpack
 
 _KEY = "motion"
 _FOLDER = "motion"
-_MAX_BYTES = 2**34
-"""Of what is unpacked: more than any motion that a server makes within its limits."""
 
 
 class MotionFetch:
@@ -92,7 +89,7 @@ class MotionFetch:
                     cancelled=task.cancelled,
                 )
                 answer.save(folder / "answer.zip")
-                unpack(folder / "answer.zip", folder / _FOLDER)
+                unpack_motion(folder / "answer.zip", folder / _FOLDER)
                 try:
                     return read_motion(folder / _FOLDER, task.cancelled)
                 except InputError as error:
@@ -113,25 +110,16 @@ class MotionFetch:
         )
 
 
-def unpack(archive: Path, folder: Path) -> None:
+def unpack_motion(archive: Path, folder: Path) -> None:
     """Unpack the files of ``motion/``, and nothing else.
 
     Raises:
         InputError: it is no such archive, or too large.
     """
     folder.mkdir()
-    try:
-        with zipfile.ZipFile(archive) as file:
-            entries = [each for each in file.infolist() if PurePosixPath(each.filename).parts[:1] == (_FOLDER,)]
-            if sum(each.file_size for each in entries) > _MAX_BYTES:
-                raise InputError("the motion that the server sent is larger than any motion can be")
-            for each in entries:
-                parts = PurePosixPath(each.filename).parts
-                if len(parts) == 2 and not each.is_dir() and "\\" not in parts[1] and parts[1] != "..":
-                    with file.open(each) as source, (folder / parts[1]).open("wb") as to:
-                        while chunk := source.read(2**20):
-                            to.write(chunk)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
-        raise InputError(f"expected a zip with the motion from the server: {error}") from error
-    except OSError as error:
-        raise InputError(f"the motion cannot be unpacked on this computer: {error.strerror or error}") from error
+
+    def place(parts: tuple[str, ...]) -> Path | None:
+        is_ours = len(parts) == 2 and parts[0] == _FOLDER and "\\" not in parts[1] and parts[1] != ".."
+        return folder / parts[1] if is_ours else None
+
+    unpack(archive, place, "motion")

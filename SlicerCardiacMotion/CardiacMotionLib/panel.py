@@ -82,6 +82,11 @@ class Panel:
         """
         return {each.UI: each for each in self.sections}[name]
 
+    @property
+    def owner(self) -> Section | None:
+        """See `sections.section.Panel`."""
+        return self._owner
+
     def say(self, text: str, section: Section, *, is_error: bool = False) -> None:
         """See `sections.section.Panel`."""
         self._move_below(section)
@@ -188,11 +193,12 @@ class Panel:
             session.link.changed.connect(lambda _offer: self.update_soon()),
             session.cases.progress.connect(self.set_progress),
             session.cases.done.connect(lambda _value: self.update_soon()),
-            session.cases.failed.connect(self._case_failed),
+            session.cases.failed.connect(self._tell_where_asked),
+            session.segmenting.failed.connect(self._tell_where_asked),
         ]
 
-    def _case_failed(self, error: BaseException) -> None:
-        # Cases are sent for several sections: it is told where it was asked for.
+    def _tell_where_asked(self, error: BaseException) -> None:
+        # Cases are sent for several sections, and several have frames segmented.
         (self._owner or self.sections[0]).fail(error)
 
     def _workspace_changed(self, workspace: Workspace | None) -> None:

@@ -17,6 +17,9 @@ class Parameters:
     Attributes:
         browser: of the cine that is worked on.
         strategy: that chooses the next case; "" for the server's first.
+        segmentationModel: that segments frames; "" for the server's default.
+        entropy: whether a segmentation comes with how unsure the model is.
+        entropyOpacity: of its overlay, in percent.
         motionModel: that carries contours; "" for the server's default.
         live: whether the other frames follow every edit.
         fromThisFrame: only this frame is carried, not all that were contoured.
@@ -30,6 +33,9 @@ class Parameters:
 
     browser: Optional[vtkMRMLSequenceBrowserNode] = None  # noqa: UP045 - the wrapper of Slicer 5.12 takes no other
     strategy: str = ""
+    segmentationModel: str = ""  # noqa: N815
+    entropy: bool = False
+    entropyOpacity: Annotated[int, WithinRange(10, 100)] = 50  # noqa: N815
     motionModel: str = ""  # noqa: N815 - as in the .ui files, as usual in Slicer
     live: bool = False
     fromThisFrame: bool = False  # noqa: N815

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from CardiacMotionLib.affines import Affine, nearest_orthonormal, same_grid
 from CardiacMotionLib.background import Task, Tasks
 from CardiacMotionLib.client import Client
 from CardiacMotionLib.errors import InputError
-from CardiacMotionLib.nifti import read_nifti, write_nifti
+from CardiacMotionLib.frame_states import FrameState
+from CardiacMotionLib.frame_writing import write_frames
+from CardiacMotionLib.label_answers import read_labels
+from CardiacMotionLib.nifti import write_nifti
 from CardiacMotionLib.segments import Labels
 from CardiacMotionLib.server_link import OnGone, ServerLink, failing
 from CardiacMotionLib.signals import Signal
-from CardiacMotionLib.structures import STRUCTURES
 from CardiacMotionLib.workspace import Workspace
 
 LIVE_MILLISECONDS = 250
@@ -27,8 +27,6 @@ LIVE_MILLISECONDS = 250
 
 TASK = "motion"
 _KEY = "propagation"
-_PLACE_VOXELS = 0.5
-"""How far corners of the labels that come back may lie from those of the cine: less than a voxel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,32 +87,7 @@ def carry(client: Client, request: Request, task: Task[Carried]) -> Carried:
         )
         received = Path(name) / "labels.nii.gz"
         answer.save(received)
-        try:
-            image = read_nifti(received)
-        except InputError as error:
-            # Where it lay for a moment is nobody's business.
-            reason = str(error).removeprefix(f"{received}: ")
-            raise InputError(f"the labels that the server sent cannot be used: {reason}") from error
-    return Carried(_checked(image.values, image.affine, request), answer.params)
-
-
-def _checked(values: npt.NDArray[Any], affine: Affine, request: Request) -> Labels:
-    """The labels of an answer: before a frame is written, all of them are known to be right."""
-    shape = request.shape
-    if values.shape != shape:
-        raise InputError(f"expected labels {shape} from the server, got {values.shape}")
-    # Where the cine is skewed, one of the two may have its axes put at right angles.
-    grids = (affine, nearest_orthonormal(affine, shape[1:]))
-    if not any(same_grid(request.affine, grid, shape[1:], tolerance=_PLACE_VOXELS) for grid in grids):
-        raise InputError("expected labels on the voxels of the cine from the server, got some that lie elsewhere")
-    labels = values.astype(np.uint8)
-    if (labels != values).any() or labels.max() > len(STRUCTURES):
-        wrong = values[(labels != values) | (labels > len(STRUCTURES))]
-        raise InputError(
-            f"expected whole label values from 0 to {len(STRUCTURES)} from the server, got {wrong.flat[0]:g} and "
-            f"{wrong.size - 1} more that are none"
-        )
-    return labels
+        return Carried(read_labels(received, request.shape, request.affine), answer.params)
 
 
 class Propagation:
@@ -201,29 +174,14 @@ class Propagation:
             task.cancel()
 
     def _write(self, workspace: Workspace, carried: Carried, wanted: set[int]) -> Generator[None, None, None]:
-        """Write frame by frame, the nearest to the one that is shown first; the window is drawn in between."""
         if not workspace.is_alive:
             return
-        shown, count = workspace.cine.frame, workspace.cine.n_frames
-        order = sorted(wanted, key=lambda t: min((t - shown) % count, (shown - t) % count))
-        before = workspace.states
-        replaced: dict[int, Labels] = {}
-        kept: list[int] = []
-        try:
-            for frame in order:
-                yield
-                if not workspace.is_alive:
-                    return
-                old = workspace.write_carried(frame, carried.labels[frame])
-                if old is not None:
-                    replaced[frame] = old
-                elif frame not in workspace.states.key_frames:
-                    kept.append(frame)
-        finally:
-            # Also where a newer request cuts this one short: what was written is told, and can be undone.
-            if workspace.is_alive:
-                workspace.end_step(before, replaced)
-        self.kept_verified = tuple(sorted(kept))
+        kept = yield from write_frames(
+            workspace, {frame: carried.labels[frame] for frame in wanted}, FrameState.PROPAGATED
+        )
+        if not workspace.is_alive:
+            return
+        self.kept_verified = tuple(frame for frame in kept if frame not in workspace.states.key_frames)
         self.finished.emit(carried.params)
 
 

@@ -23,6 +23,7 @@ class Role(StrEnum):
     CINE = f"{PREFIX}Cine"
     SEGMENTATIONS = f"{PREFIX}Segmentations"
     MOTION = f"{PREFIX}Motion"
+    ENTROPY = f"{PREFIX}Entropy"
     VOLUME_TABLE = f"{PREFIX}VolumeTable"
     MARKER_TABLE = f"{PREFIX}MarkerTable"
     METRICS_TABLE = f"{PREFIX}MetricsTable"

@@ -1,4 +1,4 @@
-"""What the module is doing: the server, the case, propagation and submission. Knows no Qt."""
+"""What the module is doing: the server, the case, segmentation, propagation, submission. Knows no Qt."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from CardiacMotionLib.client import ClientError, Offer
 from CardiacMotionLib.errors import InputError
 from CardiacMotionLib.propagation import Live, Propagation
 from CardiacMotionLib.segmentation_sequence import Segmentations
+from CardiacMotionLib.segmenting import Done, Segmenting, Wish
 from CardiacMotionLib.server_link import OnGone, ServerLink
 from CardiacMotionLib.signals import Signal
 from CardiacMotionLib.workspace import Workspace
@@ -58,11 +59,12 @@ class Session:
         link: to the server.
         cases: fetches and sends cases.
         propagation: carries labels.
+        segmenting: has a model propose labels.
         live: has the other frames follow an edit.
         workspace_changed: emitted with the new workspace, or None.
         motion_params: of the motion task, as the panel has them: the model; its options are the server's defaults.
         scope: what of the labels is carried, and to which frames, as the panel has it; also where `live` asks.
-        last_answer: parameters of the last propagation's answer.
+        last_answer: parameters of the last answer that labels came with.
         is_following: whether the last propagation was asked for by `live`, not by the reader.
     """
 
@@ -72,6 +74,7 @@ class Session:
         self.link = ServerLink(self.tasks)
         self.cases = Cases(self.tasks, self.link)
         self.propagation = Propagation(self.tasks, self.link)
+        self.segmenting = Segmenting(self.tasks, self.link)
         self.live = Live(self._follow, single_shot)
         self.workspace_changed: Signal[Workspace | None] = Signal()
         self.motion_params: Mapping[str, Any] = {}
@@ -81,6 +84,7 @@ class Session:
         self._edited_frame: int | None = None
         self._workspace: Workspace | None = None
         self.propagation.finished.connect(self._remember)
+        self.segmenting.finished.connect(self._remember_segmentation)
 
     @property
     def workspace(self) -> Workspace | None:
@@ -88,6 +92,11 @@ class Session:
         if self._workspace is not None and not self._workspace.is_alive:
             self.close_case()
         return self._workspace
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether labels of several frames are being made."""
+        return self.propagation.is_running or self.segmenting.is_running
 
     def need_workspace(self) -> Workspace:
         """The case that is worked on.
@@ -115,6 +124,7 @@ class Session:
         workspace, self._workspace, self._edited_frame = self._workspace, None, None
         if workspace is not None:
             self.propagation.cancel()
+            self.segmenting.cancel()
             self.cases.cancel()
             workspace.close()
             self.last_answer = {}
@@ -143,6 +153,21 @@ class Session:
             )
 
         self.cases.on_server(workspace, start)
+
+    def segment(self, wish: Wish) -> None:
+        """Have a model propose labels of frames. A cine that the server does not have is sent first.
+
+        Raises:
+            InputError: no connection, no cine, a frame that is kept, or no key frame where they are needed.
+        """
+        workspace = self.need_workspace()
+        self.segmenting.check(workspace, wish)  # whatever is wrong is told before anything is sent
+        self.cases.on_server(workspace, lambda on_gone: self.segmenting.start(workspace, wish, on_gone))
+
+    def cancel_segmentation(self) -> None:
+        """Want no more of it, nor of the cine being sent for it."""
+        self.segmenting.cancel()
+        self.cases.cancel()
 
     def close(self) -> None:
         """Stop everything, for good."""
@@ -175,6 +200,10 @@ class Session:
 
     def _remember(self, params: Mapping[str, Any]) -> None:
         self.last_answer = params
+
+    def _remember_segmentation(self, done: Done) -> None:
+        if done.written:
+            self.last_answer = done.params
 
 
 def download_folder(temporary: Path | str) -> Path:

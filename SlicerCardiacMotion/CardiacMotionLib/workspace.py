@@ -139,25 +139,31 @@ class Workspace:
         self.segmentations.set_labels(frame, labels)
         return before
 
-    def end_step(self, before: FrameStates, replaced: Mapping[int, Labels]) -> None:
-        """Labels were carried to these frames; from now on that is one step which can be undone.
+    def end_step(
+        self,
+        before: FrameStates,
+        replaced: Mapping[int, Labels],
+        state: FrameState = FrameState.PROPAGATED,
+    ) -> None:
+        """Labels were put on these frames; from now on that is one step which can be undone.
 
         Args:
             before: states before the first of them.
             replaced: labels before, by frame.
+            state: what the frames are now.
         """
         if replaced:
             self._undo.add(Step(before, dict(replaced)))
-            self._set_states(self._states.carried(replaced))
+            self._set_states(self._states.carried(replaced, state))
             self.labels_changed.emit(frozenset(replaced))
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is a propagation to take back."""
+        """Whether there is a propagation or segmentation to take back."""
         return len(self._undo) > 0
 
     def undo(self) -> None:
-        """Bring back the labels and states before the last propagation.
+        """Bring back the labels and states before the last propagation or segmentation.
 
         Frames that the reader has changed or verified since then stay as they are.
 
@@ -166,7 +172,7 @@ class Workspace:
         """
         self.segmentations.look_now()
         if not self.can_undo:
-            raise InputError("there is no propagation to undo")
+            raise InputError("there is nothing to undo")
         step = self._undo.pop()
         written = [frame for frame in step.labels if frame not in self._states.kept]
         for frame in written:
@@ -183,6 +189,18 @@ class Workspace:
         self.segmentations.look_now()
         try:
             self._set_states(self._states.released(frame))
+        except ValueError as error:
+            raise InputError(str(error)) from error
+
+    def accept(self, frame: int) -> None:
+        """Make what was carried to a frame, or proposed for it, the reader's own: a key frame.
+
+        Raises:
+            InputError: there is nothing of that kind on it.
+        """
+        self.segmentations.look_now()
+        try:
+            self._set_states(self._states.accepted(frame))
         except ValueError as error:
             raise InputError(str(error)) from error
 

@@ -50,7 +50,7 @@ UI = """<ui version="4.0"><class>StrainSection</class><widget class="qMRMLWidget
 <property name="text"><string>Strain</string></property></widget></item></layout></widget>
 <customwidgets><customwidget><class>qMRMLWidget</class><extends>QWidget</extends><header>qMRMLWidget.h</header>
 <container>1</container></customwidget></customwidgets></ui>"""
-NAMES = ["Case", "Contour", "Propagate", "Look", "Learn"]
+NAMES = ["Case", "Contour", "Segment", "Propagate", "Look", "Learn"]
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_the_sections_are_those_of_the_package(bed: Bed) -> None:
 @pytest.mark.usefixtures("dropped")
 def test_a_section_joins_in_by_its_two_files(bed: Bed) -> None:
     widget = open_panel(bed)
-    assert names(widget) == [*NAMES[:4], "Strain", "Learn"]
+    assert names(widget) == [*NAMES[:5], "Strain", "Learn"]
     section, fake = widget.panel.section("Strain"), Fake()
     try:
         assert not section.widget.visible

@@ -61,7 +61,8 @@ def test_one_contoured_frame_one_click_contours_on_all(
 ) -> None:
     session, ui = panel.logic.session, panel.panel.section("Propagate").ui
     workspace = session.workspace
-    assert [section.widget.visible for section in panel.panel.sections] == [True] * 5
+    shown = {section.UI for section in panel.panel.sections if section.widget.visible}
+    assert shown - {"Segment"} == {"Case", "Contour", "Propagate", "Look", "Learn"}
     assert letters(panel) == "D" + "·" * (COUNT - 1)
     press(bed, panel, ui.propagateButton)
     assert message(panel) == ""
@@ -92,7 +93,7 @@ def test_one_contoured_frame_one_click_contours_on_all(
 
 def test_undo_release_and_a_range(bed: Bed, panel: Any) -> None:
     ui, workspace = panel.panel.section("Propagate").ui, panel.logic.session.workspace
-    assert (ui.undoButton.enabled, ui.undoButton.toolTip) == (False, "There is no propagation to take back")
+    assert (ui.undoButton.enabled, ui.undoButton.toolTip) == (False, "There is nothing to take back")
     ui.rangeBox.click()
     ui.firstSpin.value, ui.lastSpin.value = 2, 3
     settle(bed, panel)
@@ -166,7 +167,8 @@ def test_the_scene_is_closed_in_the_middle_of_a_job(bed: Bed, panel: Any) -> Non
     bed.scene.Clear(0)
     wait(bed, panel)
     assert panel.logic.session.workspace is None
-    assert [section.widget.visible for section in panel.panel.sections] == [True, False, False, False, False]
+    visible = [section.widget.visible for section in panel.panel.sections]
+    assert (visible[0], any(visible[1:])) == (True, False)
     assert panel.panel.section("Case").ui.caseLabel.text == "No cine yet."
     assert message(panel) == ""
 
@@ -215,7 +217,7 @@ def test_a_wrong_token_is_one_clear_message(bed: Bed, address: str) -> None:
     assert widget.logic.session.link.offer is None
     connect(bed, widget, address, TOKEN)
     assert message(widget) == ""
-    assert widget.panel.section("Case").ui.offerLabel.text.endswith("It offers: motion (recursive).")
+    assert " It offers: motion (recursive)" in widget.panel.section("Case").ui.offerLabel.text
 
 
 def test_a_server_of_ones_own_is_started_used_and_stopped(bed: Bed, tmp_path: Path) -> None:

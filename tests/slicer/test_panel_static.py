@@ -87,7 +87,8 @@ def test_every_ui_file_loads_and_every_name_in_it_is_used(bed: Bed, path: Path) 
     # Titles alone and their like need no code.
     used = "\n".join(script.read_text(encoding="utf-8") for script in SCRIPTS)
     buttons = [name for name in names if name and re.search(r"Button$|Combo$|Selector$", name)]
-    sections = {"caseButton", "contourButton", "propagateSectionButton", "lookButton", "learnButton"}
+    names_of_sections = ("case", "contour", "segmentSection", "propagateSection", "look", "learn")
+    sections = {f"{each}Button" for each in names_of_sections}
     assert [name for name in buttons if name not in sections and f"ui.{name}" not in used] == []
 
 

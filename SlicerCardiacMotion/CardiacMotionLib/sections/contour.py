@@ -9,7 +9,9 @@ import slicer
 from slicer.i18n import tr as _
 
 from CardiacMotionLib.cine import Cine
+from CardiacMotionLib.frame_states import FrameState
 from CardiacMotionLib.sections.section import Hints, Panel, Section
+from CardiacMotionLib.segmenting import Wish, chosen_model
 from CardiacMotionLib.structures import VENTRICLES
 from CardiacMotionLib.suggestion import suggestion_of
 from CardiacMotionLib.workspace import Workspace
@@ -41,6 +43,7 @@ class ContourSection(Section):
         self.on_click(self.ui.esButton, lambda: self._set("endSystole"))
         self.on_click(self.ui.findButton, self._find)
         self.on_click(self.ui.suggestedButton, self._go_to_suggestion)
+        self.on_click(self.ui.proposeButton, self._propose)
 
     def is_wanted(self) -> bool:
         """When it can do something; see `Section`."""
@@ -63,6 +66,13 @@ class ContourSection(Section):
         )
 
         self._show_suggestion(workspace)
+        is_empty = workspace.states.state(workspace.cine.frame) is FrameState.EMPTY
+        ui.proposeButton.setVisible(is_empty and bool(self._model))
+        self._hints.allow(
+            ui.proposeButton,
+            (not self.session.is_writing, _("Contours are being made; wait, or cancel that")),
+            self.no_case_under_way,
+        )
 
     def scene_closes(self) -> None:
         """Let go of the case's nodes."""
@@ -129,6 +139,16 @@ class ContourSection(Section):
             cine.frame = frame
         if slices:
             _show_slice(cine, slices[0])
+
+    @property
+    def _model(self) -> str:
+        return chosen_model(self.offer, self.panel.parameters.segmentationModel)
+
+    def _propose(self) -> None:
+        session, parameters = self.session, self.panel.parameters
+        wish = Wish(self._model, session.need_workspace().cine.frame, parameters.entropy)
+        self.panel.show_progress(self, session.cancel_segmentation)
+        session.segment(wish)
 
     def _set(self, name: str) -> None:
         setattr(self.panel.parameters, name, self.session.need_workspace().cine.frame)

@@ -55,6 +55,7 @@ class LearnSection(Section):
             (self.offer, _("Connect to a server first")),
             (states.states, _("No frame has contours yet")),
             (not self.session.propagation.is_running, _("Contours are being carried; wait, or cancel that")),
+            (not self.session.segmenting.is_running, _("A model is segmenting; wait, or cancel that")),
             self.no_case_under_way,
         )
         is_of_this_case = self._saved is not None and self._saved[0] is workspace

@@ -61,7 +61,7 @@ class PropagateSection(Section):
         states, frame, last = workspace.states, workspace.cine.frame, workspace.cine.n_frames - 1
         suggested = frozenset(suggestion_of(workspace.cine).frames)
         self.strip.show(states, frame, suggested)
-        ui.legendLabel.text = legend(with_suggestion=bool(suggested))
+        ui.legendLabel.text = legend(with_suggestion=bool(suggested), with_segmented=bool(states.segmented))
         for spin, value in ((ui.firstSpin, parameters.firstFrame), (ui.lastSpin, parameters.lastFrame)):
             spin.setMaximum(last)
             spin.value = min(value, last)  # an earlier maximum may have cut it
@@ -82,12 +82,13 @@ class PropagateSection(Section):
                 _("The range ends before it begins"),
             ),
             (not running, _("Contours are being carried already; wait, or cancel that")),
+            (not session.segmenting.is_running, _("A model is segmenting; wait, or cancel that")),
             self.no_case_under_way,
         )
         self._hints.allow(
             ui.undoButton,
-            (workspace.can_undo, _("There is no propagation to take back")),
-            (not running, _("Wait until it is done, or cancel it")),
+            (workspace.can_undo, _("There is nothing to take back")),
+            (not session.is_writing, _("Wait until it is done, or cancel it")),
         )
         self._hints.allow(
             ui.releaseButton,

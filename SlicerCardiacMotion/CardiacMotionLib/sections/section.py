@@ -30,12 +30,17 @@ class Panel(Protocol):
         parameters: `Parameters`, kept with the scene; others after it was closed.
         measures: of the case that is worked on, or None without one.
         start_timer: see `background.Timer`.
+        owner: the section below which the last message or progress was shown, or None.
     """
 
     session: Session
     parameters: Any
     measures: Measures | None
     start_timer: Timer
+
+    @property
+    def owner(self) -> Section | None:
+        """See above."""
 
     def resource(self, name: str) -> str:
         """Path of a file of the module's resources."""

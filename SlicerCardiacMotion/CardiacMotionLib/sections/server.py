@@ -101,7 +101,10 @@ class ServerBox:
             return _("Not connected. Nothing is sent before you connect.")
         models = ", ".join(model.name for model in offer.models_of("motion"))
         offered = [_("motion ({models})").format(models=models)] if "motion" in offer.tasks else []
-        offered += [task for task in offer.tasks if task != "motion"]
+        segmenting = [model.name for model in offer.models_of("segmentation") if model.name in offer.tasks]
+        if segmenting:
+            offered.append(_("segmentation ({models})").format(models=", ".join(segmenting)))
+        offered += [task for task in offer.tasks if task not in {"motion", *segmenting}]
         return _("Connected to CardiacMotion {version}. It offers: {offered}.").format(
             version=offer.version, offered=", ".join(offered) or _("no tasks")
         )
