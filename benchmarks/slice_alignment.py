@@ -31,7 +31,7 @@ from unittest import mock
 import numpy as np
 import numpy.typing as npt
 import torch
-from cardiac_motion.aligned import SliceAlignment, without_trend
+from cardiac_motion.aligned import SliceAlignment
 from cardiac_motion.analysis.volumes import end_systole, volumes_ml
 from cardiac_motion.atomic import atomic_path
 from cardiac_motion.cine import Cine
@@ -83,16 +83,14 @@ class Residual:
     @classmethod
     def of(cls, left: Shifts, observed: npt.NDArray[np.bool_]) -> Residual:
         """Of differences (Z, 2) over the slices that count; the slices are evenly spaced."""
-        kept = _without_trend_at(left, np.flatnonzero(observed))
+        kept = without_trend(left[observed], np.flatnonzero(observed))
         distance = np.linalg.norm(kept, axis=1)
         return cls(float(np.sqrt((kept**2).mean())), float(distance.mean()), float(distance.max()))
 
 
-def _without_trend_at(shifts: Shifts, places: npt.NDArray[np.intp]) -> Shifts:
-    if places.size and (np.diff(places) == 1).all():
-        return without_trend(shifts[places])
-    lines = [np.polyval(np.polyfit(places, column, 1), places) for column in shifts[places].T]
-    return shifts[places] - np.stack(lines, axis=1)
+def without_trend(values: Shifts, places: npt.NDArray[np.intp]) -> Shifts:
+    """Values (N, 2) at slices (N,) less their mean and linear trend."""
+    return values - np.stack([np.polyval(np.polyfit(places, column, 1), places) for column in values.T], axis=1)
 
 
 def found_by(cine: Cine, model: SegmentationModel) -> SliceShifts:

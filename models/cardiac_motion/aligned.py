@@ -256,13 +256,6 @@ class SliceAlignment:
             raise InputError(f"expected (Z, Y, X) = {expected}, got {array.shape[-3:]}")
 
 
-def without_trend(shifts_mm: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Shifts (Z, 2) of slices less their mean and linear trend over the stack, which no image shows."""
-    heights = np.arange(len(shifts_mm), dtype=np.float64)
-    lines = [np.polyval(np.polyfit(heights, column, 1), heights) for column in shifts_mm.T]
-    return shifts_mm - np.stack(lines, axis=1)
-
-
 def _extended(images: npt.NDArray[np.float64], axes: tuple[Axis, Axis]) -> npt.NDArray[np.float64]:
     """Images (..., Y, X) on the aligned grid, continued beyond their borders so that they are periodic."""
     for axis, grid in zip((-2, -1), axes, strict=True):

@@ -137,12 +137,18 @@ class MotionAlignment:
             )
         return notes
 
-    def summary(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+    def summary(self) -> dict[str, Any] | None:
+        """Plain values for JSON; None where there are no shifts."""
         if self.kept is None:
-            return {"shifts_mm": None, "observed": None, "limited": None, "spread_mm": None}
+            return None
         found = self.kept.to_json()
-        return {name: found[name] for name in ("shifts_mm", "observed", "limited", "spread_mm")}
+        return {name: found[name] for name in ("shifts_mm", "observed", "limited", "spread_mm", "notes")}
+
+
+def kept_alignment(cine: Cine, model: SegmentationModel, cache: ShiftCache | None) -> MotionAlignment | None:
+    """How a cine is aligned, if that is known from before."""
+    kept = None if cache is None else cache.get(key_of_shifts(cine, model))
+    return None if kept is None or kept.image_hash != cine.content_hash else MotionAlignment(kept)
 
 
 def alignment_for_motion(
@@ -169,15 +175,14 @@ def alignment_for_motion(
     """
     check_stack(cine)
     model = model_for_shifts() if model is None else model
-    key = key_of_shifts(cine, model)
-    kept = None if cache is None else cache.get(key)
-    if kept is not None:
-        return MotionAlignment(kept)
+    known = kept_alignment(cine, model, cache)
+    if known is not None:
+        return known
     _, labels = segment_for_shifts(cine, model, progress=progress)
     try:
         kept = shifts_of_segmentation(cine, model, labels)
     except TooFewSlicesError as error:
         return MotionAlignment(None, str(error))
     if cache is not None:
-        cache.put(key, kept)
+        cache.put(key_of_shifts(cine, model), kept)
     return MotionAlignment(kept)

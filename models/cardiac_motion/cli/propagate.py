@@ -148,7 +148,7 @@ def propagate(
     written = {what: str(each.path) for what, each in outputs.items()}
     summary = found.summary()
     if aligned is not None:
-        summary["alignment"] = aligned.summary()
+        summary["slice_shifts"] = aligned.summary()
         summary["warnings"] = [*aligned.warnings(found.motion), *summary["warnings"]]
     summary["seconds"]["all"] = round(time.perf_counter() - start, 3)
     lines = [describe(summary), *(f"{what}: {where}" for what, where in written.items())]

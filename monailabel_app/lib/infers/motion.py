@@ -7,11 +7,20 @@ import zipfile
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from cardiac_motion.errors import InputError
 from cardiac_motion.io import write_labels
 from cardiac_motion.io.motion_folder import write_motion
-from cardiac_motion.pipeline import KnownMotion, motion_key, whole_number
+from cardiac_motion.pipeline import KnownMotion, estimate_aligned, motion_key, whole_number
+from cardiac_motion.pipeline_alignment import (
+    MotionAlignment,
+    alignment_for_motion,
+    check_stack,
+    kept_alignment,
+    model_for_shifts,
+)
 from cardiac_motion.registration.base import MotionModel, check_reference, with_options
 from cardiac_motion.registration.registry import DEFAULT_MOTION_MODEL, motion_model, motion_model_names
+from cardiac_motion.shift_files import ShiftCache
 from pydantic import Field, TypeAdapter
 
 from monailabel_app.lib.errors import NotFound, Unprocessable
@@ -20,6 +29,8 @@ from monailabel_app.lib.infers.key_frames import given_key_frames
 from monailabel_app.lib.memory import KnownMotions
 
 LABELS_FILE = "labels.nii.gz"
+_ALIGNING = 0.2
+"""Share of the progress that the segmentation has by which slices are aligned."""
 
 
 class MotionParams(TaskParams):
@@ -32,7 +43,7 @@ class MotionParams(TaskParams):
         key_frames: frames of the label that count; of a 3D label exactly one, its frame. By default those that a
             saved label was saved with, else the frames of a 4D label that are not empty.
         label_tag: take the saved label of this tag, instead of one that comes with the request.
-        align: correct the slices' misalignment first.
+        align: estimate the motion with the slices aligned, by shifts from a segmentation that is made once.
         refine: steps of refinement.
         output: the labels alone, or also the motion.
     """
@@ -83,7 +94,8 @@ class MotionTask(CineTask):
         # Before anything that takes long: a label that does not fit is told at once.
         keys = given_key_frames(context, params.label_tag, params.key_frames)
         start = time.perf_counter()
-        known, from_cache = self._known_motion(context, model, params.reference, options)
+        aligned = self._alignment(context) if params.align else None
+        known, from_cache = self._known_motion(context, model, params.reference, options, aligned)
         found = known.carry(keys, motion_seconds=time.perf_counter() - start, from_cache=from_cache)
         self._motions.trim()
         context.progress(0.97, "writing")
@@ -91,34 +103,68 @@ class MotionTask(CineTask):
         write_labels(labels, found.labels, cine)
         file = labels if params.output == "labels" else _zipped(context.folder, labels, known)
         summary = found.summary()
-        summary["warnings"] = [*context.case.notes, *summary["warnings"]]
+        notes = [] if aligned is None else aligned.warnings(known.motion)
+        summary["warnings"] = [*context.case.notes, *notes, *summary["warnings"]]
+        if aligned is not None:
+            summary["slice_shifts"] = aligned.summary()
         return Outcome(summary, file)
 
+    def _alignment(self, context: RunContext) -> MotionAlignment:
+        """How the slices are aligned; the shifts are estimated once and kept with the motions.
+
+        Raises:
+            Unprocessable: a single slice, or a server without what segments it.
+        """
+        cine = context.case.cine
+        try:
+            check_stack(cine)
+            segmentation = model_for_shifts()
+        except InputError as error:
+            raise Unprocessable(str(error), field="align") from None
+        cache = ShiftCache.beside(self._motions.on_disk)
+        known = kept_alignment(cine, segmentation, cache)
+        if known is not None:
+            return known
+        with context.hold_device():
+            return alignment_for_motion(
+                cine,
+                model=segmentation,
+                cache=cache,
+                progress=lambda fraction, message: context.progress(_ALIGNING * fraction, message),
+            )
+
     def _known_motion(
-        self, context: RunContext, model: MotionModel, reference: int, options: Any
+        self,
+        context: RunContext,
+        model: MotionModel,
+        reference: int,
+        options: Any,
+        aligned: MotionAlignment | None,
     ) -> tuple[KnownMotion, bool]:
         cine = context.case.cine
-        key = motion_key(cine, model, reference=reference, options=options)
+        alignment = None if aligned is None else aligned.of(cine)
+        key = motion_key(cine, model, reference=reference, options=options, alignment=alignment)
         known = self._motions.get(key)
         if known is not None:
             return known, True
+        begin = 0.0 if aligned is None else _ALIGNING
         with context.hold_device():
             # While this request waited, another one may have estimated it.
             known = self._motions.get(key)
             if known is not None:
                 return known, True
-            motion = model.estimate(
+            motion = estimate_aligned(
                 cine,
+                model,
                 reference=reference,
                 options=options,
-                progress=lambda fraction, message: context.progress(0.95 * fraction, message),
+                alignment=alignment,
+                progress=lambda share, message: context.progress(begin + (0.95 - begin) * share, message),
             )
             return self._motions.put(key, motion), False
 
 
 def _refuse_what_is_not_there(params: MotionParams) -> None:
-    if params.align:
-        raise Unprocessable("this server cannot align slices; expected align = false", field="align")
     if params.refine:
         raise Unprocessable("this server cannot refine a motion; expected refine = 0", field="refine")
 
