@@ -164,6 +164,7 @@ class Anatomy:
         # Trabeculae: strands of muscle within the cavities, denser towards the wall and the apex.
         low = (1 - self.z / heart.length).clamp(0, 1)
         strands = 1.2 + 0.9 * (-self.rv_cavity) / (4 + 10 * low) - heart.rv_trabeculae * (0.6 + low)
+        strands = strands - heart.rv_compaction * squeeze
         canvas.paint(highest((strands - 0.6 * coarse - 0.6 * fine) * 2, self.rv_cavity), Tissue.PAPILLARY)
         strands = 0.5 + (-self.lv_cavity) / (2.2 + 5 * low) - heart.lv_trabeculae * (0.5 + low)
         strands = strands - heart.compaction * squeeze

@@ -69,7 +69,10 @@ class Heart:
     """Thickness of the fat around the heart."""
     fat_angle: float
     compaction: float = 0.45
-    """How far contraction presses the blood from between the trabeculae, in units of their own depth."""
+    """How far contraction presses the blood from between the trabeculae of the left ventricle, in units of their
+    own depth."""
+    rv_compaction: float = 0.0
+    """The same of the right ventricle."""
 
     @property
     def epi_radius(self) -> float:

@@ -53,7 +53,7 @@ def vary_heart(heart: Heart, rng: np.random.Generator) -> Heart:
         rv_angle=math.pi + uniform(-0.35, 0.45),
         rv_half_angle=uniform(0.95, 1.5),
         rvot_height=uniform(10, 26),
-        rv_trabeculae=uniform(0.2, 1.2),
+        rv_trabeculae=uniform(0.2, 1.7),
         lv_trabeculae=uniform(0.1, 1.3),
         la_radii=(29 * la, 24 * la, 25 * la),
         la_centre=(la_x, la_y, la_z + change),
@@ -64,4 +64,5 @@ def vary_heart(heart: Heart, rng: np.random.Generator) -> Heart:
         papillary_offset=uniform(0.55, 0.8),
         fat=uniform(0, 7),
         compaction=uniform(0.2, 2.0),
+        rv_compaction=uniform(0.0, 0.8),
     )
