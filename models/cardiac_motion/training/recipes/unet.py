@@ -15,7 +15,7 @@ from cardiac_motion.training.pool import ClipArguments
 from cardiac_motion.training.recipes.segmentation import PoolRecipe, SegmentationRecipe
 
 # Short-axis slices as often as all long-axis views together.
-_BOTH: tuple[ViewName, ...] = (*("sax",) * len(LONG_AXIS_VIEWS), *LONG_AXIS_VIEWS)
+_BOTH: tuple[ViewName, ...] = ("sax", "sax", "sax", *LONG_AXIS_VIEWS)
 
 UNET = SegmentationRecipe(
     name="unet",
