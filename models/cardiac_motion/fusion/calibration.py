@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 from cardiac_motion.propagation.plane_sampling import normalised, sample_each
 from cardiac_motion.propagation.structure_distances import signed_distance, without_staircase
@@ -55,10 +56,11 @@ def calibrate(seen: Floats, drawn: Mask, spacing: Sequence[float], cap_mm: float
     """
     slices, regions = seen.shape[:2]
     planes = (slices * regions, *seen.shape[2:])
-    distance = _distances(seen.reshape(planes), spacing, cap_mm)
-    border = np.abs(signed_distance(drawn.reshape(planes), spacing, cap_mm)) < max(spacing)
-    offsets = [distance[i][border[i]] for i in range(len(distance))]
-    bias = np.array([-np.median(each) if len(each) else np.nan for each in offsets]).reshape(slices, regions)
+    at_reader = _distances(drawn.reshape(planes).astype(np.float32), spacing, cap_mm)
+    further_out = at_reader - _distances(seen.reshape(planes), spacing, cap_mm)
+    border = np.abs(at_reader) < max(spacing)
+    offsets = [each[where] for each, where in zip(further_out, border, strict=True)]
+    bias = np.array([_middle(each) if len(each) else np.nan for each in offsets]).reshape(slices, regions)
     bias[np.abs(bias) > LARGEST_MM] = np.nan
     bias = _shrunk(bias)
     moved = move_borders(seen, bias, spacing, cap_mm) > 0.5
@@ -92,6 +94,11 @@ def move_borders(seen: Floats, bias_mm: Vector, spacing: Sequence[float], cap_mm
 
 def _distances(planes: Floats, spacing: Sequence[float], cap_mm: float) -> Floats:
     return without_staircase(signed_distance(planes > 0.5, spacing, cap_mm), spacing)
+
+
+def _middle(values: Floats) -> float:
+    """Mean of the middle half: pixels make distances coarse, which a median does not even out."""
+    return float(stats.trim_mean(values, 0.25))
 
 
 def _shrunk(bias: Vector) -> Vector:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from cardiac_motion.errors import InputError
 from cardiac_motion.fusion.calibration import Calibration, calibrate, move_borders
@@ -51,12 +52,14 @@ class FusionOptions:
         most: weight of a segmentation that agrees fully with the key frames, far from them; propagation has the
             rest.
         reach: share of the cycle's travel from a key frame after which it has that weight; it grows from zero.
+        smoothing_mm: standard deviation of the smoothing of what is pooled, in the plane.
     """
 
     near_mm: float = 0.7
     far_mm: float = 2.3
-    most: float = 0.7
+    most: float = 0.6
     reach: float = 0.25
+    smoothing_mm: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,7 +236,8 @@ class _Fusion:
             weight[only_seen & ~only_carried, c] = 1
         by = weight[:, :, None, None].astype(np.float32)
         odds = by * np.log(seen / (1 - seen)) - (1 - by) * distances / width
-        return self._nested(odds.astype(np.float32), t)
+        sigma = [0, 0, *(options.smoothing_mm / step for step in self.plane)]
+        return self._nested(ndimage.gaussian_filter(odds.astype(np.float32), sigma), t)
 
     def _blended(self, t: int) -> tuple[Vector, Vector]:
         """Bias and trust (Z, C) at a frame, of the key frames around it."""

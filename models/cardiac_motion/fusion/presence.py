@@ -32,6 +32,7 @@ SWITCH = 4.0
 """Evidence, in nats, that a slice needs to change its state, if frames are `FRAMES` to the cycle; so much the less
 if they are fewer."""
 FRAMES = 25
+_LEAST_SWITCH = 1.0
 LARGEST_EVIDENCE = 3.0
 """Nats that one frame can give."""
 MONOTONE = 0.6
@@ -133,7 +134,7 @@ def cyclic_states(nats: Vector, known: Mapping[int, bool]) -> Mask:
     frames, first = len(nats), min(known)
     order = [(first + i) % frames for i in range(frames + 1)]
     cost = np.stack([nats / 2, -nats / 2])
-    switch = SWITCH * min(1.0, frames / FRAMES)
+    switch = np.clip(SWITCH * frames / FRAMES, _LEAST_SWITCH, SWITCH)
     for t, state in known.items():
         cost[int(not state), t] = np.inf
     total = cost[:, first].copy()

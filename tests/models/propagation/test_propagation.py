@@ -401,3 +401,26 @@ def test_setting_key_frames_gives_what_a_fresh_start_gives() -> None:
         propagator.set_key_frames({2: np.zeros_like(labels[0])})
     assert propagator.labels is before
     assert propagator.key_frames == (1, 3, 5)
+
+
+def test_labels_are_decided_from_the_distances_that_are_given_out() -> None:
+    motion = random_motion(3)
+    small, large = (stack(*[heart((40, 44), (20, 22), radius)] * 2) for radius in (5.0, 9.0))
+    propagator = Propagator(motion, {1: small})
+    for change in ({}, {4: large}):  # the second one makes the region of work grow
+        for frame, labels in change.items():
+            propagator.update(frame, labels)
+        for t in range(6):
+            box, distances = propagator.distances(t)
+            whole = np.zeros(motion.shape[1:], np.uint8)
+            whole[box.slices] = propagator.regions.assign(distances)
+            np.testing.assert_array_equal(whole, propagator.labels[t])
+    propagator.release(4)
+    np.testing.assert_array_equal(
+        propagator.regions.assign(propagator.distances(5)[1]),
+        propagator.labels[5][propagator.distances(5)[0].slices],
+    )
+    with pytest.raises(InputError, match="frames are counted"):
+        propagator.distances(6)
+    with pytest.raises(InputError, match="there is none"):
+        Propagator(motion).distances(0)

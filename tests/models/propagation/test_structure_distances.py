@@ -68,3 +68,20 @@ def test_a_structure_that_is_absent_from_a_slice_is_a_cap_away_there() -> None:
     distances = NestedRegions.of([2, 3]).distances(labels, (1.0, 1.0), 6.0)
     assert (distances[0, -1] == 6.0).all()
     assert distances[1, -1].min() < 0
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 999), values=st.sets(st.integers(1, 5), min_size=1))
+def test_shares_add_up_to_one_and_are_those_of_the_labels_where_there_is_no_doubt(
+    seed: int, values: set[int]
+) -> None:
+    smooth = gaussian_filter(np.random.default_rng(seed).normal(size=(6, 1, 40, 33)), (0, 0, 4, 4))
+    labels = smooth.argmax(axis=0).astype(np.uint8)
+    labels[~np.isin(labels, list(values))] = 0
+    regions = NestedRegions.of(values)
+    distances = regions.distances(labels, (1.2, 1.0), 10.0)
+    soft, sharp = (regions.shares(1 / (1 + np.exp(distances / width))) for width in (2.0, 0.01))
+    for shares in (soft, sharp):
+        np.testing.assert_allclose(shares.sum(axis=0), 1, atol=1e-4)
+        assert shares.min() > -1e-5
+    np.testing.assert_array_equal(np.array([0, *regions.structures])[sharp.argmax(axis=0)], labels)

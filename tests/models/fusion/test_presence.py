@@ -1,0 +1,94 @@
+"""Whether a slice holds a structure: evidence held against key frames, states along a cycle."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from cardiac_motion.fusion import presence as module
+from cardiac_motion.fusion.presence import Evidence, cyclic_states, presence, scores
+from cardiac_motion.propagation.blend_weights import blend_weights
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+FRAMES = 20
+
+
+def evidence(held: dict[int, list[bool]], frames: int = FRAMES) -> Evidence:
+    steps = np.full(frames, 1 / frames)
+    return Evidence({key: np.array(each) for key, each in held.items()}, blend_weights(held, steps), steps)
+
+
+def curve(at_key: float, later: float, since: int = 7, until: int = 13) -> np.ndarray:
+    score = np.full((FRAMES, 1), at_key)
+    score[since:until] = later
+    return score
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    nats=st.lists(st.floats(-3, 3), min_size=3, max_size=8),
+    known=st.dictionaries(st.integers(0, 7), st.booleans(), min_size=1),
+)
+def test_states_are_the_best_of_all(nats: list[float], known: dict[int, bool]) -> None:
+    frames = len(nats)
+    known = {t % frames: state for t, state in known.items()}
+    switch = max(module.SWITCH * frames / module.FRAMES, 1.0)
+
+    def cost(states: tuple[bool, ...]) -> float:
+        changes = sum(states[t] != states[t - 1] for t in range(frames))
+        return sum(-e / 2 if s else e / 2 for e, s in zip(nats, states, strict=True)) + switch * changes
+
+    possible = [
+        states
+        for states in itertools.product([False, True], repeat=frames)
+        if all(states[t] == state for t, state in known.items())
+    ]
+    found = tuple(bool(state) for state in cyclic_states(np.array(nats), known))
+    assert all(found[t] == state for t, state in known.items())
+    assert cost(found) == pytest.approx(min(map(cost, possible)))
+
+
+def test_what_lasts_is_believed_and_what_does_not_is_not() -> None:
+    lasting = presence(curve(0.95, 0.05), evidence({0: [True]}))
+    assert np.flatnonzero(~lasting[:, 0]).tolist() == list(range(7, 13))
+    assert presence(curve(0.95, 0.05, 9, 10), evidence({0: [True]})).all()
+
+
+def test_a_segmentation_that_misses_the_structure_where_it_is_drawn_is_not_asked() -> None:
+    assert presence(curve(0.2, 0.01), evidence({0: [True]})).all()
+
+
+def test_a_segmentation_that_sees_it_where_it_is_not_is_not_asked() -> None:
+    assert not presence(curve(0.9, 0.99), evidence({0: [False]})).any()
+    gained = presence(curve(0.1, 0.99), evidence({0: [False]}))
+    assert np.flatnonzero(gained[:, 0]).tolist() == list(range(7, 13))
+
+
+def test_between_key_frames_half_a_cycle_apart_that_agree_nothing_changes() -> None:
+    score = curve(0.95, 0.05, 3, 8)
+    assert presence(score, evidence({0: [True], 10: [True]})).all()
+    # The long way round from one to the other holds a whole systole.
+    assert not presence(score, evidence({0: [True], 18: [True]})).all()
+
+
+def test_a_slice_between_two_others_is_not_left_out() -> None:
+    score = np.full((FRAMES, 3), 0.95)
+    score[7:13, 1] = 0.05
+    assert presence(score, evidence({0: [True, True, True]})).all()
+    # But one that the reader left out stays so.
+    score[:, 1] = 0.05
+    assert not presence(score, evidence({0: [True, False, True]}))[:, 1].any()
+
+
+def test_scores_ask_for_a_quarter_of_the_region_and_look_beside_an_empty_one() -> None:
+    regions = np.zeros((6, 2, 20, 20), dtype=bool)
+    regions[:, 0, 5:15, 5:15] = True
+    probability = np.zeros(regions.shape, np.float32)
+    probability[:, 0, 5:15, 5:9] = 1.0  # 40 % of it
+    probability[:, 1, 5:15, 5:7] = 1.0  # 20 % of it
+    found = scores(probability, regions, (1.5, 1.5))
+    np.testing.assert_allclose(found[:, 0], 1)
+    np.testing.assert_allclose(found[:, 1], 0)
+    assert not scores(probability, np.zeros_like(regions), (1.5, 1.5)).any()
