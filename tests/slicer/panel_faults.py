@@ -25,9 +25,13 @@ from tests.slicer.panel_bed import AFFINE, SHAPE, connect, disc_labels, draw, lo
 OURS: dict[str, Any] = {
     "api": 1,
     "version": "0.1.0",
-    "tasks": ["motion"],
+    "tasks": ["motion", "unet", "fused"],
     "strategies": ["first"],
-    "models": [{"name": "quick", "kinds": ["motion"], "default_for": ["motion"], "version": 1}],
+    "models": [
+        {"name": "quick", "kinds": ["motion"], "default_for": ["motion"], "version": 1},
+        {"name": "unet", "kinds": ["segmentation"], "default_for": ["segmentation"], "version": 1},
+        {"name": "fused", "kinds": ["segmentation"], "version": 1},
+    ],
 }
 DRAWN = 1
 PATIENCE = (2.0, 0.4)
@@ -111,6 +115,8 @@ class Server:
         if self._params.get("output") == "all":
             return infer_reply(self._params, "answer.zip", self.motion())
         number = int(request.path.split("/")[2].removeprefix("j"))
+        if self._params.get("entropy"):
+            return infer_reply(self._params, "answer.zip", self.segmentation(number))
         return infer_reply(self._params, content=self.nifti(carried(number)))
 
     def _end(self, _request: Request) -> Reply:
@@ -122,6 +128,20 @@ class Server:
         nifti: Any = importlib.import_module("CardiacMotionLib.nifti")
         nifti.write_nifti(path, values, affine, frame_seconds=0.04)
         return path.read_bytes()
+
+    def segmentation(self, number: int, **files: bytes) -> bytes:
+        """The zip of labels and entropy; instead of these other files, or none where they are empty."""
+        made = {
+            "labels": self.nifti(carried(number)),
+            "entropy": self.nifti(np.full(SHAPE, 0.1 * number, np.float32)),
+            **files,
+        }
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w") as archive:
+            for name, held in made.items():
+                if held:
+                    archive.writestr(f"{name}.nii.gz", held)
+        return content.getvalue()
 
     def motion(
         self, change: Callable[[Path], object] = lambda _: None, shape: tuple[int, ...] = SHAPE, shift: float = 0.0
@@ -291,6 +311,9 @@ BUTTONS = {
     "upload": ("Propagate", "propagateButton"),
     "job": ("Propagate", "propagateButton"),
     "poll": ("Propagate", "propagateButton"),
+    "frame": ("Segment", "thisFrameButton"),
+    "segment": ("Segment", "allFramesButton"),
+    "fused": ("Segment", "fusedButton"),
     "motion": ("Look", "motionButton"),
     "label": ("Learn", "submitButton"),
     "submit": ("Learn", "submitButton"),
