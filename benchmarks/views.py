@@ -2,9 +2,9 @@
 
     python -m benchmarks.views unet=FILE unet_lax=FILE unet_views=FILE [--clips 16] [--markdown FILE]
 
-Single slices of phantoms of the seeds for tests, hearts and contrasts as patients have them. Dice over all pixels of
-a phantom's slices of a view, mean over structures, mean over phantoms. Each network is asked for the views that its
-recipe trains on. Of a view that two networks know, p is of a paired Wilcoxon signed-rank test over phantoms.
+Single slices of phantoms of the seeds for tests, hearts and contrasts as patients have them. Dice over all pixels
+of a phantom's slices of a view, mean over structures, mean over phantoms. Each network is asked for the views that
+its recipe trains on. Of a view that two networks know, p is of a paired Wilcoxon signed-rank test over phantoms.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -36,12 +37,28 @@ class SegmentationOptions:
         probabilities: of every class at every voxel.
         entropy: of the probabilities at every voxel.
         tidy: one piece for each structure in a slice, no holes, the wall around the LV.
+        view: "sax" or "lax"; "auto" takes a cine of a single slice for a long-axis view, any other for a
+            short-axis stack.
     """
 
     flips: bool = False
     probabilities: bool = False
     entropy: bool = False
     tidy: bool = True
+    view: Literal["auto", "sax", "lax"] = "auto"
+
+
+def view_of(cine: Cine, options: SegmentationOptions) -> str:
+    """View of a cine, "sax" or "lax".
+
+    Raises:
+        InputError: a view that does not exist.
+    """
+    if options.view == "auto":
+        return "lax" if cine.shape[1] == 1 else "sax"
+    if options.view not in ("sax", "lax"):
+        raise InputError(f"expected a view among auto, sax, lax, got {options.view!r}")
+    return options.view
 
 
 class NetworkSegmentation:
@@ -96,9 +113,13 @@ class NetworkSegmentation:
         """See `SegmentationModel.segment`."""
         options = options or self.default_options
         chosen = check_frames(cine, frames)
-        view = "lax" if cine.shape[1] == 1 else "sax"
+        view = view_of(cine, options)
         if view != self.view:
-            raise InputError(f"{self.name} is made for {self.view}, got a cine of {cine.shape[1]} slices ({view})")
+            slices = "1 slice" if cine.shape[1] == 1 else f"{cine.shape[1]} slices"
+            raise InputError(
+                f"{self.name} is made for view {self.view} here, got a cine of {slices}, taken for view {view}; "
+                "the option view says otherwise"
+            )
         progress(0.0, "loading the network")
         network = self._network
         multiple = int(getattr(network, "multiple", 1))

@@ -8,16 +8,31 @@ from pathlib import Path
 
 from cardiac_motion.errors import InputError
 from cardiac_motion.segmentation.base import SegmentationModel
+from cardiac_motion.segmentation.by_view import ByView
 from cardiac_motion.segmentation.network import NetworkSegmentation
-from cardiac_motion.weights import load_weights
+from cardiac_motion.weights import load_weights, shipped_weights
 
 DEFAULT_SEGMENTATION_MODEL = "unet"
+_LONG_AXIS = "unet_lax"
+"""Weights of `unet` for long-axis views."""
 
 Factory = Callable[[str | Path | None], SegmentationModel]
 """Makes a model with these weights; None for its own."""
 
+
+def _unet(weights: str | Path | None) -> SegmentationModel:
+    """The network of each view whose weights are shipped, or the one that a file is of."""
+    if weights is not None:
+        is_long_axis = load_weights(weights).model == _LONG_AXIS
+        return NetworkSegmentation("unet", weights=weights, view="lax" if is_long_axis else "sax")
+    models = {"sax": NetworkSegmentation("unet")}
+    if _LONG_AXIS in shipped_weights():
+        models["lax"] = NetworkSegmentation("unet", weights=_LONG_AXIS, view="lax")
+    return ByView("unet", models)
+
+
 _SEGMENTATION_MODELS: dict[str, Factory] = {
-    "unet": lambda weights: NetworkSegmentation("unet", weights=weights),
+    "unet": _unet,
     "deunet": lambda weights: NetworkSegmentation("deunet", weights=weights, radius=1),
 }
 

@@ -12,6 +12,7 @@ from cardiac_motion.cine import Cine
 from cardiac_motion.errors import Cancelled, InputError
 from cardiac_motion.labels import Label
 from cardiac_motion.segmentation.base import SegmentationModel
+from cardiac_motion.segmentation.by_view import ByView
 from cardiac_motion.segmentation.network import NetworkSegmentation, SegmentationOptions
 from cardiac_motion.segmentation.registry import segmentation_model, segmentation_model_names
 from cardiac_motion.segmentation.window import Window
@@ -127,6 +128,25 @@ def test_models_keep_the_protocol(unet_weights: Path) -> None:
         segmentation_model("vnet")
 
 
+def test_each_view_has_its_network(beating: Cine, unet_weights: Path) -> None:
+    single = Cine(beating.frames[:, :1], beating.affine, beating.frame_times)
+    sax, _ = _seeing(unet_weights)
+    lax = NetworkSegmentation("unet", weights=unet_weights, view="lax")
+    both = ByView("unet", {"sax": sax, "lax": lax})
+    assert isinstance(both, SegmentationModel)
+    assert both.views == ("sax", "lax")
+    np.testing.assert_array_equal(both.segment(single, frames=[0]).labels, lax.segment(single, frames=[0]).labels)
+    short = SegmentationOptions(view="sax")
+    np.testing.assert_array_equal(
+        both.segment(single, frames=[0], options=short).labels,
+        sax.segment(single, frames=[0], options=short).labels,
+    )
+    with pytest.raises(InputError, match="unet is made for sax, got a cine of view lax"):
+        ByView("unet", {"sax": sax}).segment(single)
+    with pytest.raises(InputError, match="expected a view among auto, sax, lax, got 'top'"):
+        both.segment(single, options=SegmentationOptions(view="top"))  # type: ignore[arg-type]
+
+
 def test_bad_requests(beating: Cine, unet_weights: Path) -> None:
     model = segmentation_model("unet", weights=unet_weights)
     with pytest.raises(InputError, match="expected frames from 0 to 4, got 5, -1"):
@@ -134,7 +154,9 @@ def test_bad_requests(beating: Cine, unet_weights: Path) -> None:
     with pytest.raises(InputError, match="expected frames from 0 to 4, got none"):
         model.segment(beating, frames=[])
     single = Cine(beating.frames[:, :1], beating.affine, beating.frame_times)
-    with pytest.raises(InputError, match=r"unet is made for sax, got a cine of 1 slices \(lax\)"):
+    with pytest.raises(
+        InputError, match="made for view sax here, got a cine of 1 slice, taken for view lax"
+    ):
         model.segment(single)
 
     def cancel(_fraction: float, _message: str) -> None:
