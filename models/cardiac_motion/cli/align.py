@@ -84,7 +84,8 @@ def align(
         if "shifts" in paths:
             write_shifts(paths["shifts"], kept)
         if "labels" in paths:
-            write_labels(paths["labels"], alignment.labels(used), aligned)
+            moved = alignment.labels(used)
+            write_labels(paths["labels"], moved if len(moved) > 1 else moved[0], aligned)
         if "picture" in paths:
             largest = int(np.argmax((used == Label.LV).sum(axis=(1, 2, 3))))
             what = f"{image.name}, frame {frames[largest]}, contours {'given' if path else f'by {model}'}"
