@@ -17,9 +17,13 @@ from tests.slicer.panel_bed import SHAPE, connect, draw, load, message, open_pan
 OURS: dict[str, Any] = {
     "api": 1,
     "version": "0.1.0",
-    "tasks": ["motion"],
+    "tasks": ["motion", "unet", "fused"],
     "strategies": ["first"],
-    "models": [{"name": "quick", "kinds": ["motion"], "default_for": ["motion"], "version": 1}],
+    "models": [
+        {"name": "quick", "kinds": ["motion"], "default_for": ["motion"], "version": 1},
+        {"name": "unet", "kinds": ["segmentation"], "default_for": ["segmentation"], "version": 1},
+        {"name": "fused", "kinds": ["segmentation"], "version": 1},
+    ],
 }
 OFFER = {**INFO, "cardiac_motion": OURS}
 
@@ -96,17 +100,21 @@ def test_a_refused_propagation_is_one_message(
     assert layout.indexOf(widget.panel.ui.statusFrame) == below
 
 
+def _shown(widget: Any) -> list[str]:
+    return [section.UI for section in widget.panel.sections if section.widget.visible]
+
+
 def test_without_the_motion_task_there_is_no_section_for_it(bed: Bed, fake: Fake, tmp_path: Path) -> None:
     ours = {**OURS, "tasks": ["something-new"], "models": []}
     fake.replies = Script(info=as_json({**OFFER, "cardiac_motion": ours}))
     widget = open_panel(bed)
     connect(bed, widget, fake.address)
     load(bed, widget, write_cine(tmp_path / "disc.nii.gz"))
-    assert [section.widget.visible for section in widget.panel.sections] == [True, True, False, True, True]
+    assert _shown(widget) == ["Case", "Contour", "Look", "Learn"]
     assert "something-new" in widget.panel.section("Case").ui.offerLabel.text
     widget.panel.section("Case").ui.connectButton.click()
     settle(bed, widget)
-    assert [section.widget.visible for section in widget.panel.sections] == [True, True, False, True, False]
+    assert _shown(widget) == ["Case", "Contour", "Look"]
 
 
 def test_every_case_has_labels(bed: Bed, widget: Any, fake: Fake) -> None:

@@ -53,7 +53,9 @@ def test_every_label_can_be_read(bed: Bed, fake: Fake, tmp_path: Path, pictures:
     states = workspace.states
     workspace.take_as_drawn({t: _with_rv(t) for t in range(SHAPE[0])})
     carried = states.edited(0).carried(range(SHAPE[0])).edited(9).edited(21)
-    workspace._set_states(carried.with_verified(9, True).with_verified(4, True))
+    proposed = carried.carried(range(22, 26), type(carried.state(0)).SEGMENTED)
+    workspace._set_states(proposed.with_verified(9, True).with_verified(4, True))
+    _segmented(workspace.cine)
     workspace.cine.frame = 9
     suggestion: Any = importlib.import_module("CardiacMotionLib.suggestion")
     suggestion.keep_suggestion(workspace.cine, {"frames": [12, 24], "slices": [1]})
@@ -107,3 +109,13 @@ def _with_rv(frame: int) -> Any:
     labels = disc_labels(frame, SHAPE)
     labels[:, 14:26, 2:7][labels[:, 14:26, 2:7] == 0] = 1
     return np.ascontiguousarray(labels)
+
+
+def _segmented(cine: Any) -> None:
+    """Entropy over some frames, and shifts of the slices, as they come with a segmentation."""
+    mrml: Any = importlib.import_module("CardiacMotionLib.mrml")
+    overlay: Any = importlib.import_module("CardiacMotionLib.entropy_overlay").EntropyOverlay
+    shifts: Any = importlib.import_module("CardiacMotionLib.slice_shifts")
+    entropy = np.full(SHAPE[1:], 0.5, np.float32)
+    mrml.finished(overlay.build(cine, {9: entropy, 22: entropy}, 1.386)).show(0.5)
+    shifts.keep_shifts(cine, shifts.SliceShifts(((0.0, 0.4), (-2.1, 3.0), (0.6, 0.0))))

@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 
 COUNT = 6
 ACTIONS = st.lists(
-    st.tuples(st.sampled_from(["edit", "erase", "carry", "release", "verify"]), st.integers(0, COUNT - 1)),
+    st.tuples(
+        st.sampled_from(["edit", "erase", "carry", "segment", "accept", "release", "verify"]),
+        st.integers(0, COUNT - 1),
+    ),
     max_size=30,
 )
 
@@ -31,6 +34,21 @@ def test_a_frame_goes_from_empty_to_drawn_and_from_carried_to_corrected() -> Non
     states = states.released(3)
     assert (states.key_frames, states.state(3)) == ((0,), FrameState.PROPAGATED)
     assert states.edited(0, is_empty=True).key_frames == ()
+
+
+def test_a_proposal_is_no_key_frame_until_it_is_edited_or_accepted() -> None:
+    states = FrameStates(COUNT).edited(0).carried(range(4), FrameState.SEGMENTED).with_verified(2, True)
+    assert (states.key_frames, states.segmented, states.kept) == ((0,), (1, 2, 3), {0, 2})
+    accepted = states.accepted(2)
+    assert (accepted.state(2), accepted.verified) == (FrameState.DRAWN, {2})
+    assert states.edited(3).state(3) is FrameState.CORRECTED
+    # A proposal gives way to what is carried, and the other way round.
+    assert states.carried([1, 2]).state(1) is FrameState.PROPAGATED
+    assert states.carried([1]).carried([1], FrameState.SEGMENTED).segmented == (1, 2, 3)
+    for frame in (0, 5):
+        with pytest.raises(ValueError, match="holds no proposal"):
+            states.accepted(frame)
+    assert FrameStates.from_json(json.loads(json.dumps(states.to_json()))) == states
 
 
 def test_what_was_verified_was_another_contour() -> None:
@@ -76,8 +94,12 @@ def test_whatever_happens_it_can_be_kept_and_key_and_verified_frames_are_never_c
         elif action == "erase":
             states = states.edited(frame, is_empty=True)
             assert states.state(frame) is FrameState.EMPTY
-        elif action == "carry":
-            states = states.carried(range(COUNT))
+        elif action == "accept" and frame in {*states.propagated, *states.segmented}:
+            states = states.accepted(frame)
+            assert (states.state(frame), states.verified) == (FrameState.DRAWN, before.verified)
+        elif action in {"carry", "segment"}:
+            made = FrameState.PROPAGATED if action == "carry" else FrameState.SEGMENTED
+            states = states.carried(range(COUNT), made)
             assert states.key_frames == before.key_frames
             assert states.verified == before.verified
             assert all(states.state(t) is before.state(t) for t in before.kept)
