@@ -24,7 +24,7 @@ from cardiac_motion.progress import Progress, silent
 from cardiac_motion.registration import registry as motion_models
 from cardiac_motion.registration.registry import DEFAULT_MOTION_MODEL
 from cardiac_motion.segmentation.base import Segmentation, SegmentationModel, check_frames
-from cardiac_motion.segmentation.network import SegmentationOptions
+from cardiac_motion.segmentation.network import SegmentationOptions, view_of
 from cardiac_motion.segmentation.registry import (
     DEFAULT_SEGMENTATION_MODEL,
     segmentation_model,
@@ -217,7 +217,8 @@ def _segment_fused(
     motion, known = estimate_motion(
         cine, estimator, options=motion_options, cache=cache, progress=steps.of("motion")
     )
-    found = fuse(seen, motion, key_frames, progress=steps.of("fusion"))
+    is_short_axis = view_of(cine, options) == "sax"
+    found = fuse(seen, motion, key_frames, is_short_axis=is_short_axis, progress=steps.of("fusion"))
     chosen = list(frames)
     return Segmented(
         frames=frames,

@@ -6,14 +6,14 @@ import csv
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import typer
 
 from cardiac_motion.atomic import atomic_path
 from cardiac_motion.cine import Cine
-from cardiac_motion.cli.console import answer, progress_bar
+from cardiac_motion.cli.console import answer, parse_settings, progress_bar
 from cardiac_motion.cli.outputs import Output, check_outputs, staged
 from cardiac_motion.errors import InputError
 from cardiac_motion.io import read_cine, write_cine, write_labels
@@ -21,9 +21,13 @@ from cardiac_motion.io.images import check_ending, is_frame_folder
 from cardiac_motion.motion_cache import MotionCache
 from cardiac_motion.pipeline import read_key_frames, split_label_argument
 from cardiac_motion.pipeline_segmentation import FUSED, Segmented, segment_cine
+from cardiac_motion.registration.base import with_options
 from cardiac_motion.registration.registry import DEFAULT_MOTION_MODEL
+from cardiac_motion.registration.registry import motion_model as get_motion_model
 from cardiac_motion.segmentation.network import SegmentationOptions
 from cardiac_motion.segmentation.registry import DEFAULT_SEGMENTATION_MODEL
+
+View = Literal["auto", "sax", "lax"]
 
 
 def read_frames(text: str) -> list[int] | None:
@@ -132,7 +136,13 @@ def segment(
     ] = None,
     weights: Annotated[Path | None, typer.Option(help="File of weights in place of the shipped ones.")] = None,
     flips: Annotated[bool, typer.Option(help="Mean over mirror images: four times the work.")] = False,
+    view: Annotated[
+        View, typer.Option(help="sax, lax, or auto: a single slice is of the long axis, several of the short one.")
+    ] = "auto",
     motion_model: Annotated[str, typer.Option(help=f"Motion model of {FUSED}.")] = DEFAULT_MOTION_MODEL,
+    motion_option: Annotated[
+        list[str] | None, typer.Option(help="Option of the motion model as NAME=VALUE.")
+    ] = None,
     entropy: Annotated[Path | None, typer.Option(help="Also write the entropy, 4D, in nats.")] = None,
     table: Annotated[Path | None, typer.Option(help="Also write volumes of every frame, as CSV.")] = None,
     cache: Annotated[bool, typer.Option(help=f"Keep the motion of {FUSED}.")] = True,
@@ -145,6 +155,10 @@ def segment(
         raise InputError(f"--labels is for --model {FUSED}; {model} segments from the image alone")
     if not given and model == FUSED:
         raise InputError(f"--model {FUSED} needs --labels FILE@FRAME, got none")
+    if motion_option and model != FUSED:
+        raise InputError(f"--motion-option is for --model {FUSED}; {model} estimates no motion")
+    estimator = get_motion_model(motion_model)
+    motion_options = with_options(estimator.default_options, parse_settings(motion_option or []))
     outputs = _outputs(output, entropy, table)
     check_outputs(outputs, _inputs(cine, given, weights))
     start = time.perf_counter()
@@ -155,9 +169,10 @@ def segment(
             image,
             model=model,
             frames=chosen,
-            options=SegmentationOptions(flips=flips, entropy=entropy is not None),
+            options=SegmentationOptions(flips=flips, entropy=entropy is not None, view=view),
             key_frames=key_frames,
             motion_model=motion_model,
+            motion_options=motion_options,
             cache=MotionCache() if cache and model == FUSED else None,
             weights=weights,
             progress=report,

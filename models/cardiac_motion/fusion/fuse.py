@@ -90,6 +90,7 @@ def fuse(
     key_frames: Mapping[int, npt.NDArray[Any]],
     *,
     uncertainty_mm: Floats | None = None,
+    is_short_axis: bool | None = None,
     options: FusionOptions | None = None,
     progress: Progress = silent,
 ) -> Fused:
@@ -101,6 +102,8 @@ def fuse(
         key_frames: labels (Z, Y, X) by frame, at least one.
         uncertainty_mm: (T, Z, Y, X), standard deviation of the motion, where its model has one; it adds to the
             width of propagation's step.
+        is_short_axis: whether the slices are of the short axis, which ventricles leave and in which the wall is a
+            ring; by default if there are several.
         options: by default those that were tuned on phantoms.
         progress: called for every frame; may raise `Cancelled`.
 
@@ -122,6 +125,8 @@ def fuse(
     work = _Fusion(
         segmentation.probabilities, segmentation.structures, motion, key_frames, options or FusionOptions()
     )
+    if is_short_axis is not None:
+        work.is_short_axis = is_short_axis
     return work.result(uncertainty_mm, progress)
 
 
@@ -143,6 +148,7 @@ class _Fusion:
         self.regions = self.propagator.regions
         self.members = self.regions.members
         self.plane = motion.spacing[1:]
+        self.is_short_axis = motion.shape[1] > 1
         self.cap = self.propagator.cap_mm
         reached, _ = self.propagator.distances(self.keys[0])
         self.box = Box((0, *reached.start[1:]), (motion.shape[1], *reached.stop[1:]))
@@ -208,8 +214,10 @@ class _Fusion:
         found = {}
         for i, label in enumerate(self.regions.structures):
             mask = carried == label
-            if label in self.known:
-                drawn = {key: (labels == label).any(axis=(1, 2)) for key, labels in self.drawn.items()}
+            drawn = {key: (labels == label).any(axis=(1, 2)) for key, labels in self.drawn.items()}
+            if not self.is_short_axis:
+                found[label] = np.tile(np.any(list(drawn.values()), axis=0), (len(mask), 1))
+            elif label in self.known:
                 score = scores(seen[1 + i], mask, self.plane)
                 found[label] = presence(score, Evidence(drawn, self.weights, self.steps))
             else:
@@ -281,7 +289,7 @@ class _Fusion:
             if t in self.keys:
                 continue
             odds = self.odds(t, uncertainty_mm)
-            part = tidy(self.regions.assign(-odds), self.motion.spacing, wall_encloses=shape[1] > 1)
+            part = tidy(self.regions.assign(-odds), self.motion.spacing, wall_encloses=self.is_short_axis)
             labels[t] = 0
             labels[t][self.box.slices] = part
             shares = self.regions.shares(_sigmoid(odds)).clip(1e-7, 1)

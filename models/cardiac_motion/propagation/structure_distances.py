@@ -111,7 +111,7 @@ class NestedRegions:
         found = np.zeros((1 + len(self.structures), *union.shape), np.float32)
         found[0] = 1 - union
         total = regions[:, 1 : 1 + len(parts)].sum(axis=1) if len(parts) > 1 else union
-        scale = union / np.maximum(total, np.float32(1e-6))
+        scale = union / np.maximum(total, np.float32(1e-30))
         for i, part in enumerate(parts):
             share = regions[:, 1 + i] if len(parts) > 1 else union
             if len(part) == 2:

@@ -1,4 +1,4 @@
-"""A small stack that beats, with a motion that follows it half way and a segmentation that is as good as is asked."""
+"""A small stack that beats, a motion that follows it half way, a segmentation as good as is asked."""
 
 from __future__ import annotations
 

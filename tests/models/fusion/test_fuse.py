@@ -120,6 +120,12 @@ def test_entropy_is_in_nats_and_grows_with_the_uncertainty_of_the_motion(heart: 
     assert wider.entropy[1].mean() > 1.5 * fused.entropy[1].mean()
 
 
+def test_a_long_axis_view_keeps_its_ventricle(heart: Any) -> None:
+    found = fuse(heart.segmentation(), heart.motion(), {0: heart.truth()[0]}, is_short_axis=False)
+    assert found.held[Label.LV].all()
+    assert (found.labels == Label.LV).any(axis=(2, 3)).all()
+
+
 def test_all_frames_drawn_are_all_kept(heart: Any) -> None:
     drawn = {t: labels for t, labels in enumerate(heart.truth()) if labels.any()}
     np.testing.assert_array_equal(fuse(heart.segmentation(), heart.motion(), drawn).labels, heart.truth())

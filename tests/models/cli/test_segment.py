@@ -1,0 +1,116 @@
+"""`cardiac-motion segment`."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from cardiac_motion.cli import main
+from cardiac_motion.io import read_cine, read_labels, write_cine, write_labels
+from cardiac_motion.labels import Label
+from cardiac_motion.networks.unet import ModifiedUNet
+from cardiac_motion.phantom import TEST_SEEDS, PhantomOptions, make_study
+from cardiac_motion.weights import save_weights
+
+FAST = ("--motion-option", "iterations=2", "--motion-option", "levels=1")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cine of 5 frames, the labels of its first, and weights of a network that has learned nothing."""
+    path = tmp_path_factory.mktemp("case")
+    options = PhantomOptions(frames=5, slices=2, matrix=(96, 96), pixel_spacing=2.4, motion_truth=False)
+    study = make_study(TEST_SEEDS[1], options)
+    write_cine(path / "cine.nii.gz", study.cine)
+    write_labels(path / "ed.nii.gz", np.where(study.labels[0] <= Label.LV, study.labels[0], 0), study.cine)
+    torch.manual_seed(0)
+    config = {"classes": 4, "width": 4, "levels": 3}
+    save_weights(path / "w.pt", ModifiedUNet(**config).state_dict(), model="unet", network="unet", config=config)
+    return path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stop:
+        main(["segment", *map(str, arguments)])
+    captured = capsys.readouterr()
+    assert isinstance(stop.value.code, int)
+    return stop.value.code, captured.out, captured.err
+
+
+def test_all_frames_with_entropy_and_table(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path
+) -> None:
+    outputs = ("-o", tmp_path / "l.nii.gz", "--entropy", tmp_path / "e.nii.gz", "--table", tmp_path / "t.csv")
+    code, out, err = run(capsys, folder / "cine.nii.gz", "--weights", folder / "w.pt", *outputs, "--json")
+    assert (code, err) == (0, "")
+    result = json.loads(out)
+    assert (result["model"]["name"], result["frames"], result["key_frames"]) == ("unet", [0, 1, 2, 3, 4], [])
+    labels, cine = read_labels(tmp_path / "l.nii.gz").labels, read_cine(folder / "cine.nii.gz")
+    assert labels.shape == cine.shape
+    doubts = read_cine(tmp_path / "e.nii.gz")
+    assert 0 <= doubts.frames.min() < doubts.frames.max() <= np.log(4) + 1e-4
+    np.testing.assert_allclose(doubts.affine, cine.affine, atol=1e-4)
+    with (tmp_path / "t.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["LV_voxels"]) for row in rows] == [(frame == Label.LV).sum() for frame in labels]
+    assert {"RV_ml", "MYO_ml", "LV_ml", "time_s"} <= set(rows[0])
+
+
+def test_frames_that_are_not_asked_for_stay_empty_and_it_is_said(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path
+) -> None:
+    arguments = (folder / "cine.nii.gz", "--weights", folder / "w.pt", "-o", tmp_path / "l.nii.gz")
+    code, out, _ = run(capsys, *arguments, "--frames", "3,1", "--flips")
+    assert code == 0
+    assert "2 of 5 frames" in out
+    assert "frames other than 1, 3 were not asked for and are empty" in out
+    labels = read_labels(tmp_path / "l.nii.gz").labels
+    assert np.flatnonzero(labels.any(axis=(1, 2, 3))).tolist() == [1, 3]
+
+
+def test_fused_keeps_what_was_drawn(capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path) -> None:
+    key = ("--model", "fused", "--labels", f"{folder}/ed.nii.gz@0", "--weights", folder / "w.pt", *FAST)
+    arguments = (folder / "cine.nii.gz", *key, "-o", tmp_path / "l.nii.gz", "--json")
+    first, second = (json.loads(run(capsys, *arguments)[1]) for _ in range(2))
+    assert (first["model"]["name"], first["key_frames"]) == ("fused", [0])
+    assert [each["motion"]["from_cache"] for each in (first, second)] == [False, True]
+    labels = read_labels(tmp_path / "l.nii.gz").labels
+    np.testing.assert_array_equal(labels[0], read_labels(folder / "ed.nii.gz").labels[0])
+    assert labels.any(axis=(1, 2, 3)).all()
+    code, out, _ = run(capsys, *arguments[:-1])
+    assert code == 0
+    assert "key frames 0, kept as they were drawn" in out
+    assert "EF" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--frames", "1;2"], "expected all, or frames as 0,9"),
+        (["--frames", "7"], "frames from 0 to 4, got 7"),
+        (["--model", "magic"], "unknown segmentation model 'magic'"),
+        (["--view", "top"], "'top' is not one of"),
+        (["--view", "lax"], "taken for view lax"),
+        (["--model", "fused"], "needs --labels FILE@FRAME"),
+        (["--labels", "{folder}/ed.nii.gz@0"], "--labels is for --model fused"),
+        (["--model", "fused", "--labels", "{folder}/ed.nii.gz"], "say which frame"),
+        (["--motion-option", "levels=2"], "--motion-option is for --model fused"),
+        (["--weights", "{folder}/no.pt"], "no.json beside the weights"),
+        (["--table", "{folder}/cine.nii.gz"], "the cine is"),
+    ],
+)
+def test_bad_input_ends_in_2_with_one_line_and_nothing_written(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    given = [argument.format(folder=folder) for argument in arguments]
+    if "--weights" not in given:
+        given += ["--weights", str(folder / "w.pt")]
+    code, out, err = run(capsys, folder / "cine.nii.gz", "-o", tmp_path / "l.nii.gz", *given)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
