@@ -139,7 +139,7 @@ def test_what_is_unusual_about_the_image_is_told(client: Client, study: Study, t
         ({"key_frames": [0], "model": "voxelmorph9"}, 404, "unknown_model", "there are recursive"),
         ({"key_frames": [0], "options": {"iterations": 0}}, 422, "unprocessable", "iterations"),
         ({"key_frames": [0], "options": {"no": 1}}, 422, "unprocessable", "unknown option no"),
-        ({"key_frames": [0], "align": True}, 422, "unprocessable", "cannot align"),
+        ({"key_frames": [0], "align": 1}, 422, "bad_params", "align"),
         ({"key_frames": [0], "refine": 5}, 422, "unprocessable", "cannot refine"),
         ({"key_frames": [0], "image": "/etc/passwd"}, 422, "bad_params", "no parameter 'image'"),
         ({"key_frames": [0], "device": "cuda"}, 422, "bad_params", "no parameter 'device'"),
