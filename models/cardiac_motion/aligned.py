@@ -12,7 +12,8 @@ is larger than the native one by a margin, and an image, or labels, moved there 
   slices by linear interpolation, the point x of the aligned grid is seen at x + s(z) of the native one. A native
   point therefore moves by what its aligned point moves, and by s(z') - s(z), where z' is the height at which it
   arrives: with motion through the planes it comes to lie in a neighbour that has a shift of its own. Without
-  such motion only the place changes.
+  such motion only the place changes. Its Jacobian determinant is that of the aligned motion; differences between
+  slices that are displaced compare different places, though, so that `folds` of it can be a little above zero.
 """
 
 from __future__ import annotations

@@ -26,6 +26,11 @@ def _alignment(plane: tuple[int, int] = (46, 53), shifts: Shifts | None = None) 
     return SliceAlignment(_shifts() if shifts is None else shifts, SPACING, plane)
 
 
+def _noise() -> npt.NDArray[np.float32]:
+    """Two frames."""
+    return np.random.default_rng(2).random((2, 4, 46, 53), dtype=np.float32)
+
+
 def _blob(plane: tuple[int, int], centre: tuple[float, float]) -> npt.NDArray[np.float64]:
     """Smooth, so that it is known between the pixels; centre in pixels."""
     y, x = np.mgrid[: plane[0], : plane[1]]
@@ -90,7 +95,7 @@ def test_labels_drawn_where_no_image_was_are_refused() -> None:
 def test_the_aligned_grid_lies_in_the_world_where_the_native_one_does() -> None:
     alignment = _alignment()
     affine = np.array([[1.2, 0.3, 0.1, -80], [-0.4, 1.2, 0.6, -60], [0.1, 0.2, 8, 5], [0, 0, 0, 1]])
-    cine = Cine(np.random.default_rng(2).random((2, 4, 46, 53)), affine, np.array([0, 0.05]), name="c")
+    cine = Cine(_noise(), affine, np.array([0, 0.05]), name="c")
     aligned = alignment.align(cine)
     y, x = (axis.before for axis in alignment.axes)
     assert aligned.affine @ [x, y, 2, 1] == pytest.approx(affine @ [0, 0, 2, 1])
@@ -101,7 +106,7 @@ def test_the_aligned_grid_lies_in_the_world_where_the_native_one_does() -> None:
 
 def test_without_shifts_everything_stays_as_it_is() -> None:
     alignment = _alignment(shifts=np.zeros((4, 2)))
-    cine = Cine(np.random.default_rng(2).random((2, 4, 46, 53)), np.diag([1.5, 1.3, 8, 1]), np.array([0, 0.05]))
+    cine = Cine(_noise(), np.diag([1.5, 1.3, 8, 1]), np.array([0, 0.05]))
     assert not alignment.moves
     assert alignment.align(cine).content_hash == cine.content_hash
 
@@ -117,7 +122,7 @@ def _linear_motion(shape: tuple[int, int, int], **about: Any) -> Motion:
 
 def test_a_motion_is_conjugated_with_the_shifts() -> None:
     alignment = _alignment()
-    cine = Cine(np.random.default_rng(2).random((2, 4, 46, 53)), np.diag([1.5, 1.3, 8, 1]), np.array([0, 0.05]))
+    cine = Cine(_noise(), np.diag([1.5, 1.3, 8, 1]), np.array([0, 0.05]))
     motion = _linear_motion(alignment.shape, image_hash=alignment.align(cine).content_hash)
     native = alignment.motion_back(motion, cine)
     native.check_belongs_to(cine)
@@ -159,7 +164,12 @@ def test_a_phantom_with_shifts_is_the_phantom_without_them_once_aligned() -> Non
     for field, truth in zip(fields, still.motion, strict=True):
         y, x = (slice(axis.before, axis.before + 96) for axis in alignment.axes)
         field[..., y, x] = truth
-    about = {"reference": 0, "affine": alignment.affine(displaced.cine.affine), "model": "t", "version": "1"}
+    about: dict[str, Any] = {
+        "reference": 0,
+        "affine": alignment.affine(displaced.cine.affine),
+        "model": "t",
+        "version": "1",
+    }
     aligned = Motion(*fields, frame_times=displaced.cine.frame_times, image_hash="0" * 64, **about)
     native = alignment.motion_back(aligned, displaced.cine)
     wall = displaced.labels[0] == 2

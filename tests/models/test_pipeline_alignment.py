@@ -75,7 +75,11 @@ class Lifting:
         self.seen.append(cine.shape)
         field = np.zeros((cine.n_frames, 3, *cine.shape[1:]), np.float32)
         field[1:, 0], field[1:, 2] = self.along_z, 0.75
-        about = {"affine": cine.affine, "frame_times": cine.frame_times, "image_hash": cine.content_hash}
+        about: dict[str, Any] = {
+            "affine": cine.affine,
+            "frame_times": cine.frame_times,
+            "image_hash": cine.content_hash,
+        }
         return Motion(-field, field, reference=0, model=self.name, version=self.version, **about)
 
 

@@ -51,7 +51,7 @@ def test_the_axis_goes_through_the_lv_and_its_planes_towards_the_rv() -> None:
     assert np.diff(tilted.points, axis=0) == pytest.approx(np.tile([1.0, -2.0], (5, 1)), abs=0.01)
     assert LongAxis.of(_labels(rv=False), (9.0, 1.5, 1.5)).direction == pytest.approx([0, 1])
     with pytest.raises(InputError, match="at least 2 slices with the LV"):
-        LongAxis.of(0 * _labels(), (9.0, 1.5, 1.5))
+        LongAxis.of(np.zeros((6, 90, 96), np.uint8), (9.0, 1.5, 1.5))
 
 
 def test_edges_of_the_lv_are_in_a_line_once_aligned(cine: Cine, tmp_path: Path) -> None:
@@ -62,8 +62,9 @@ def test_edges_of_the_lv_are_in_a_line_once_aligned(cine: Cine, tmp_path: Path) 
         if edges:
             lefts: dict[float, float] = {}
             for line in edges:
-                middle = float(np.mean(line.get_ydata()))
-                lefts[middle] = min(lefts.get(middle, np.inf), float(line.get_xdata()[0]))
+                middle = np.asarray(line.get_ydata(), dtype=float).mean()
+                edge = float(np.asarray(line.get_xdata(), dtype=float)[0])
+                lefts[middle] = min(lefts.get(middle, np.inf), edge)
             assert len(lefts) == 6
             spreads[ax.get_title()] = np.ptp(list(lefts.values()))
     assert {"native, towards the RV", "aligned, towards the RV"} <= set(spreads)
