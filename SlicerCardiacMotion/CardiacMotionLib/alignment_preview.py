@@ -10,7 +10,6 @@ from typing import Any
 
 import slicer
 import vtk
-from slicer.i18n import tr as _
 
 from CardiacMotionLib import scene_state
 from CardiacMotionLib.mrml import fill_image, in_scene, to_matrix
@@ -33,7 +32,7 @@ class AlignmentPreview:
         cine = workspace.cine
         scene = slicer.mrmlScene
         self._volume = slicer.vtkMRMLScalarVolumeNode()
-        self._volume.SetName(scene.GenerateUniqueName(_("{name}, slices aligned").format(name=cine.name)))
+        self._volume.SetName(scene.GenerateUniqueName(f"{cine.name} slices aligned"))
         self._volume.SetIJKToRASMatrix(to_matrix(cine.affine))
         # Is made anew whenever it is wanted.
         self._volume.SetSaveWithScene(False)

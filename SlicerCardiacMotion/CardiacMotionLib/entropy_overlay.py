@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import slicer
 import vtk
-from slicer.i18n import tr as _
 
 from CardiacMotionLib import scene_state
 from CardiacMotionLib.cine import Cine, in_seconds
@@ -119,10 +118,12 @@ class EntropyOverlay:
         shown = [each for each in _composites() if each.GetForegroundVolumeID() == self.proxy.GetID()]
         return float(shown[0].GetForegroundOpacity()) if shown else 0.0
 
-    def show(self, opacity: float) -> None:
-        """Show it over the images, from 0 to 1, with its scale beside them."""
+    def show(self, opacity: float, title: str = "Entropy (nats)") -> None:
+        """Show it over the images, from 0 to 1, with its scale, of this title, beside them."""
         slicer.util.setSliceViewerLayers(foreground=self.proxy, foregroundOpacity=opacity)
-        self._legend().SetVisibility(True)
+        legend = self._legend()
+        legend.SetTitleText(title)
+        legend.SetVisibility(True)
 
     def hide(self) -> None:
         """Show the images alone; another foreground than this one stays."""
@@ -157,7 +158,6 @@ class EntropyOverlay:
         legend = logic.GetColorLegendDisplayNode(self.proxy)
         if legend is None:
             legend = logic.AddDefaultColorLegendDisplayNode(self.proxy)
-            legend.SetTitleText(_("Entropy (nats)"))
             legend.SetLabelFormat("%.2f")
         return legend
 

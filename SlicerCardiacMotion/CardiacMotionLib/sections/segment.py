@@ -153,7 +153,7 @@ class SegmentSection(Section):
         workspace = self.workspace
         overlay = EntropyOverlay.find(workspace.cine) if workspace is not None else None
         if overlay is not None and on:
-            overlay.show(self.panel.parameters.entropyOpacity / 100)
+            overlay.show(self.panel.parameters.entropyOpacity / 100, _("Entropy (nats)"))
         elif overlay is not None:
             overlay.hide()
 
@@ -167,7 +167,7 @@ class SegmentSection(Section):
         ui.overlayBox.checked = is_shown
         ui.opacitySpin.enabled = is_shown
         if is_shown and overlay.opacity != self.panel.parameters.entropyOpacity / 100:
-            overlay.show(self.panel.parameters.entropyOpacity / 100)
+            self._show(True)
         if workspace.cine.frame in overlay.frames:
             text = _("0 nats: sure. {largest:.2f} nats: any structure as likely as the next.")
         else:
