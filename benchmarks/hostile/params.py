@@ -85,7 +85,7 @@ BAD_VALUES: dict[str, tuple[object, ...]] = {
     "reference": (-1, 5, 2**31, 2**63, 2**200, 0.5, 0.0, True, "0", None, [0], {}),
     "key_frames": ([], [0, 0], [5], [-1], [True], [0.0], ["0"], [[0]], [None], {}, "0", 0, None, [0, 1], [2**70]),
     "label_tag": ("../x", "", "final/", f"{OUTSIDE}/x", 5, True, ["final"], "final", "original"),
-    "align": (True, "yes", 1, None, []),
+    "align": ("true", "yes", 1, None, []),
     "refine": (1, -1, 3, 2**70, "0", 0.5, True, None),
     "output": ("zip", "", 3, None, ["labels"], "../x"),
     "client_id": (5, ["me"], {}, True),
