@@ -126,24 +126,25 @@ def _is_orientation(values: Sequence[float]) -> bool:
 
 def _planes(records: Sequence[FrameRecord]) -> list[list[FrameRecord]]:
     """The images of a series by the plane that they show."""
-    exact: defaultdict[tuple[object, object], list[FrameRecord]] = defaultdict(list)
+    exact: defaultdict[tuple[tuple[float, ...], tuple[float, ...]], list[FrameRecord]] = defaultdict(list)
     for record in records:
-        exact[record.position, record.orientation].append(record)
+        exact[record.position or (), record.orientation or ()].append(record)
     planes: list[list[FrameRecord]] = []
-    for group in exact.values():
+    # Of each plane: 6 numbers of its orientation, 3 of its position. A volume has a thousand planes.
+    places = np.empty((len(exact), 9))
+    for (position, orientation), group in exact.items():
+        place = np.array([*orientation, *position])
+        off = np.abs(places[: len(planes)] - place)
+        is_same = (off[:, :6].max(axis=1) < _SAME_ORIENTATION) & (
+            np.linalg.norm(off[:, 6:], axis=1) < _SAME_SLICE_MM
+        )
         # Scanners may round the same place differently.
-        plane = next((plane for plane in planes if _is_same_plane(plane[0], group[0])), None)
-        if plane is None:
-            planes.append(group)
+        if is_same.any():
+            planes[int(is_same.argmax())] += group
         else:
-            plane += group
+            places[len(planes)] = place
+            planes.append(group)
     return planes
-
-
-def _is_same_plane(one: FrameRecord, other: FrameRecord) -> bool:
-    turned = np.abs(np.subtract(one.orientation or (), other.orientation or ())).max()
-    moved = np.linalg.norm(np.subtract(one.position or (), other.position or ()))
-    return bool(turned < _SAME_ORIENTATION and moved < _SAME_SLICE_MM)
 
 
 def _is_covered(records: Sequence[FrameRecord], slices: Sequence[TimedSlice]) -> bool:
