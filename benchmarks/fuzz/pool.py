@@ -21,8 +21,8 @@ from benchmarks.fuzz.target import Sample, Target
 
 CPU_SECONDS = 10.0
 """Of one mutant: more is a hang."""
-_STILL_SECONDS = 120.0
-"""A process that has used no CPU time for so long waits for something."""
+STILL_SECONDS = 120.0
+"""A process that for so long had nothing to compute waits for something that does not come."""
 _POLL_SECONDS = 0.5
 _DEAD, _IDLE = "dead", "idle"
 
@@ -41,10 +41,16 @@ class _Process:
     since: float = field(default_factory=time.monotonic)
     mutant: tuple[str, str] = ("", "")
     read: Outcome | None = None
+    hang: str = ""
 
 
 def run(
-    jobs: Sequence[Job], work: Work, *, processes: int | None = None, cpu_seconds: float = CPU_SECONDS
+    jobs: Sequence[Job],
+    work: Work,
+    *,
+    processes: int | None = None,
+    cpu_seconds: float = CPU_SECONDS,
+    still_seconds: float = STILL_SECONDS,
 ) -> Iterator[Outcome]:
     """Outcomes of mutants, each as it is known.
 
@@ -53,6 +59,7 @@ def run(
         work: target and samples by name of the target.
         processes: that work at once; by default one for each core.
         cpu_seconds: of one mutant; more is a hang.
+        still_seconds: without anything to compute; more is a hang.
 
     Raises:
         RuntimeError: the fuzzer itself failed: a sample that is not read, or a mutant that cannot be made.
@@ -65,8 +72,8 @@ def run(
         pool = [_start(path) for _ in range(min(processes or os.cpu_count() or 1, len(jobs)))]
         try:
             while pool:
-                for each in _ready(pool, cpu_seconds):
-                    outcome = _advance(each, waiting, cpu_seconds)
+                for each in _ready(pool, cpu_seconds, still_seconds):
+                    outcome = _advance(each, waiting)
                     if outcome is not None:
                         yield outcome
                     if each.step in {_DEAD, _IDLE}:
@@ -87,33 +94,43 @@ def _start(work: Path) -> _Process:
     return _Process(ours, process)
 
 
-def _ready(pool: list[_Process], cpu_seconds: float) -> list[_Process]:
+def _ready(pool: list[_Process], cpu_seconds: float, still_seconds: float) -> list[_Process]:
     """Those that said something or ended; those that hang are ended here."""
     found = connections.wait([each.pipe for each in pool], _POLL_SECONDS)
     for each in pool:
-        if each.pipe not in found and each.step in {worker.MADE, worker.READ} and _hangs(each, cpu_seconds):
+        if each.pipe in found or each.step not in {worker.MADE, worker.READ}:
+            continue
+        each.hang = _hang(each, cpu_seconds, still_seconds)
+        if each.hang:
             each.process.kill()
             each.process.join()
             each.step = f"{each.step}, hangs"
     return [each for each in pool if each.pipe in found or each.step.endswith("hangs")]
 
 
-def _hangs(each: _Process, cpu_seconds: float) -> bool:
+def _hang(each: _Process, cpu_seconds: float, still_seconds: float) -> str:
+    """How a process hangs; empty if it does not."""
     try:
         process = psutil.Process(each.process.pid)
-        times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
+        family = (process, *process.children(recursive=True))
+        times = [one.cpu_times() for one in family]
+        is_still = all(one.status() != psutil.STATUS_RUNNING for one in family)
     except psutil.NoSuchProcess:
-        return False
-    used = sum(one.user + one.system for one in times) - each.cpu
-    return used > cpu_seconds or (time.monotonic() - each.since > _STILL_SECONDS and used < 1.0)
+        return ""
+    if sum(one.user + one.system for one in times) - each.cpu > cpu_seconds:
+        return f"more than {cpu_seconds:g} s of CPU"
+    if not is_still:
+        # On a machine that is busy with other things a process may be ready for long and get no turn.
+        each.since = time.monotonic()
+    return f"still for {still_seconds:g} s" if time.monotonic() - each.since > still_seconds else ""
 
 
-def _advance(each: _Process, waiting: list[Job], cpu_seconds: float) -> Outcome | None:
+def _advance(each: _Process, waiting: list[Job]) -> Outcome | None:
     """Take what a process said, and give it its next job; an outcome if there is one."""
     outcome: Outcome | None = None
     said = _said(each)
     if said is None:
-        outcome = _ended(each, cpu_seconds)
+        outcome = _ended(each)
         each.step = _DEAD
         return outcome
     step, each.cpu, content = said
@@ -147,7 +164,7 @@ def _next(each: _Process, waiting: list[Job]) -> None:
         each.step = _IDLE
 
 
-def _ended(each: _Process, cpu_seconds: float) -> Outcome:
+def _ended(each: _Process) -> Outcome:
     """The outcome of a mutant at which a process ended."""
     each.process.join()
     code = each.process.exitcode
@@ -157,7 +174,5 @@ def _ended(each: _Process, cpu_seconds: float) -> Outcome:
         # The other reader's crash or hang says nothing about ours.
         return each.read.turned(each.read.kind, f"not compared: the other reader ended with {code}")
     if each.step.endswith("hangs"):
-        return Outcome(
-            each.job, Kind.HANG, *each.mutant, f"more than {cpu_seconds:g} s of CPU", seconds=cpu_seconds
-        )
+        return Outcome(each.job, Kind.HANG, *each.mutant, each.hang)
     return Outcome(each.job, Kind.CRASH, *each.mutant, f"the process ended with {code}")

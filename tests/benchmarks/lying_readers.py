@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,10 @@ def _crash() -> None:
 def _hang() -> None:
     while True:
         pass
+
+
+def _wait() -> None:
+    threading.Event().wait()
 
 
 def _take_memory() -> None:
@@ -45,6 +50,7 @@ def _look_elsewhere() -> None:
 _DEEDS = {
     "crash": _crash,
     "hang": _hang,
+    "wait": _wait,
     "memory": _take_memory,
     "chatter": _chatter,
     "warning": _warn,

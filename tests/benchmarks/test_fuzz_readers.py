@@ -44,7 +44,7 @@ def test_results_are_compared_with_those_of_other_readers(outcomes: list[Outcome
 def lied(*words: str) -> Outcome:
     """The outcome of one mutant."""
     work = {"lying": (target := LyingTarget(words), target.samples())}
-    (outcome,) = run([Job("lying", 1, 0)], work, processes=1, cpu_seconds=1.0)
+    (outcome,) = run([Job("lying", 1, 0)], work, processes=1, cpu_seconds=1.0, still_seconds=3.0)
     return outcome
 
 
@@ -55,6 +55,7 @@ def lied(*words: str) -> Outcome:
         ("refusal", Kind.REFUSAL, "expected something else"),
         ("crash", Kind.CRASH, "ended with -11"),
         ("hang", Kind.HANG, "more than 1 s of CPU"),
+        ("wait", Kind.HANG, "still for 3 s"),
         ("memory", Kind.FOREIGN, "MemoryError"),
         ("foreign", Kind.FOREIGN, "KeyError: 'foreign'"),
         ("warning", Kind.NOISE, "RuntimeWarning: of something"),
