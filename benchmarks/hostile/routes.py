@@ -108,7 +108,7 @@ _MODELS = {
     "invalid UTF-8": "%FF",
     "surrogate": "%ED%A0%80",
     "long": "m" * 5000,
-    "not there yet": "unet",
+    "not there yet": "generate",
 }
 
 
