@@ -126,6 +126,7 @@ class Propagation:
         *,
         key_frames: Iterable[int] | None = None,
         targets: Iterable[int] | None = None,
+        replaces_proposals: bool = True,
         on_gone: OnGone | None = None,
     ) -> None:
         """Carry the labels of the key frames to the others.
@@ -135,6 +136,7 @@ class Propagation:
             params: of the task, such as the model.
             key_frames: those to start from; by default all.
             targets: frames to write; by default all. Those that are kept are not written.
+            replaces_proposals: whether frames that a model segmented are written as well.
             on_gone: called in place of `failed` where the server does not have the image any more.
 
         Raises:
@@ -163,7 +165,7 @@ class Propagation:
             _KEY,
             work,
             on_progress=lambda fraction, message: self.progress.emit((fraction, message)),
-            on_done=lambda carried: self._write(workspace, carried, wanted),
+            on_done=lambda carried: self._write(workspace, carried, wanted, replaces_proposals),
             on_error=failing(self.failed, on_gone),
         )
 
@@ -173,11 +175,15 @@ class Propagation:
         if task is not None:
             task.cancel()
 
-    def _write(self, workspace: Workspace, carried: Carried, wanted: set[int]) -> Generator[None, None, None]:
+    def _write(
+        self, workspace: Workspace, carried: Carried, wanted: set[int], replaces_proposals: bool
+    ) -> Generator[None, None, None]:
         if not workspace.is_alive:
             return
+        # Those of now: frames may have been segmented while the server was at work.
+        frames = wanted if replaces_proposals else wanted.difference(workspace.states.segmented)
         kept = yield from write_frames(
-            workspace, {frame: carried.labels[frame] for frame in wanted}, FrameState.PROPAGATED
+            workspace, {frame: carried.labels[frame] for frame in frames}, FrameState.PROPAGATED
         )
         if not workspace.is_alive:
             return

@@ -139,9 +139,9 @@ class Session:
             InputError: no connection, no cine, no key frame, or no frame to carry to.
         """
         workspace = self.need_workspace()
-        self._propagate(workspace, workspace.cine.frame)
+        self._propagate(workspace, workspace.cine.frame, replaces_proposals=True)
 
-    def _propagate(self, workspace: Workspace, this_frame: int) -> None:
+    def _propagate(self, workspace: Workspace, this_frame: int, *, replaces_proposals: bool) -> None:
         self.is_following = False
         keys = [this_frame] if self.scope.from_this_frame else None
         targets = self.scope.targets(workspace.cine.n_frames)
@@ -149,7 +149,12 @@ class Session:
 
         def start(on_gone: OnGone | None) -> None:
             self.propagation.start(
-                workspace, self.motion_params, key_frames=keys, targets=targets, on_gone=on_gone
+                workspace,
+                self.motion_params,
+                key_frames=keys,
+                targets=targets,
+                replaces_proposals=replaces_proposals,
+                on_gone=on_gone,
             )
 
         self.cases.on_server(workspace, start)
@@ -191,12 +196,25 @@ class Session:
         if self.scope.from_this_frame and frame not in workspace.states.key_frames:
             return  # it was erased: nothing is left on it to be carried
         try:
-            self._propagate(workspace, frame)
+            if not self._follows(workspace):
+                return
+            self._propagate(workspace, frame, replaces_proposals=False)
         except (InputError, ClientError, OSError) as error:
             # Nobody pressed a button who could be told otherwise.
             self.propagation.failed.emit(error)
             return
         self.is_following = True
+
+    def _follows(self, workspace: Workspace) -> bool:
+        """Whether any frame changes with an edit.
+
+        What a model proposed does not: it was made from the frame's own image, and one contour that is corrected
+        elsewhere is no reason to lose it. The reader can replace it, by asking for a propagation.
+        """
+        count, states = workspace.cine.n_frames, workspace.states
+        targets = self.scope.targets(count)
+        left = set(range(count) if targets is None else targets)
+        return bool(left - states.kept - set(states.segmented))
 
     def _remember(self, params: Mapping[str, Any]) -> None:
         self.last_answer = params

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.slicer.bed.session import Bed
 from tests.slicer.client.fake_server import Fake, Request
 from tests.slicer.panel_bed import SHAPE, draw, settle
 from tests.slicer.panel_faults import DRAWN, Reader, carried
+from tests.slicer.test_panel_faults_scene import Held
 
 ALL = set(range(SHAPE[0]))
 
@@ -115,3 +117,48 @@ def test_undo_leaves_what_was_verified_or_drawn_since(reader: Reader) -> None:
     assert states.key_frames == (DRAWN, 5)
     assert (states.propagated, states.verified) == ((3,), {3})
     assert [t for t in sorted(ALL) if reader.workspace.labels(t).any()] == [DRAWN, 3, 5]
+
+
+def test_proposals_of_a_model_do_not_follow_an_edit_but_are_replaced_on_wish(reader: Reader) -> None:
+    ui = reader.widget.panel.section("Propagate").ui
+    assert reader.work("segment") == f"Frame {DRAWN} was kept as it was."
+    ui.liveBox.click()
+    draw(reader.bed, reader.widget, 5)
+    propagation: Any = importlib.import_module("CardiacMotionLib.propagation")
+    waits: list[bool] = []
+    reader.bed.qt.QTimer.singleShot(2 * propagation.LIVE_MILLISECONDS, lambda: waits.append(True))
+    reader.bed.pump(lambda: bool(waits), what="the moment after the edit")
+    reader.wait()
+    assert reader.server.count("job") == 1  # nothing follows, and nobody is asked
+    assert reader.workspace.states.segmented == tuple(sorted(ALL - {DRAWN, 5}))
+    assert of_job(reader, 1) == ALL - {DRAWN, 5}
+    assert ui.stateLabel.text == (
+        "2 of 8 frames drawn or corrected, 0 propagated. "
+        "6 with proposals of a model do not follow; Propagate replaces them."
+    )
+    # The reader asks for it; what was carried follows from then on.
+    assert reader.work("propagate") == ""
+    assert reader.workspace.states.segmented == ()
+    assert of_job(reader, 2) == ALL - {DRAWN, 5}
+    reader.workspace.cine.frame = 3
+    settle(reader.bed, reader.widget)
+    assert reader.work("frame") == ""
+    follow(reader, 6, 4)
+    assert (of_job(reader, 3), of_job(reader, 4)) == ({3}, ALL - {DRAWN, 3, 5, 6})
+    assert reader.workspace.states.segmented == (3,)
+
+
+def test_a_proposal_that_came_while_frames_followed_is_not_replaced(reader: Reader) -> None:
+    ui = reader.widget.panel.section("Propagate").ui
+    ui.liveBox.click()
+    settle(reader.bed, reader.widget)
+    held = Held(reader, "result")
+    draw(reader.bed, reader.widget, 5)
+    reader.until_asked("result", 1)
+    state: Any = importlib.import_module("CardiacMotionLib.frame_states").FrameState
+    workspace = reader.workspace
+    workspace.end_step(workspace.states, {3: workspace.labels(3).copy()}, state.SEGMENTED)
+    held.let_go()
+    reader.wait()
+    assert of_job(reader, 1) == ALL - {DRAWN, 3, 5}
+    assert reader.workspace.states.segmented == (3,)

@@ -170,6 +170,9 @@ class PropagateSection(Section):
         keys, carried = len(states.key_frames), len(states.propagated)
         if not keys:
             return _("No frame has contours yet. Draw RV, MYO and LV on one frame.")
-        return _("{keys} of {count} frames drawn or corrected, {carried} propagated.").format(
-            keys=keys, count=states.count, carried=carried
+        said = [_("{keys} of {count} frames drawn or corrected, {carried} propagated.")]
+        if states.segmented and session.live.is_on:
+            said.append(_("{segmented} with proposals of a model do not follow; Propagate replaces them."))
+        return " ".join(said).format(
+            keys=keys, count=states.count, carried=carried, segmented=len(states.segmented)
         )
