@@ -10,9 +10,12 @@ from cardiac_motion.labels import Label
 
 Labels = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
+Probabilities = npt.NDArray[np.floating]
 
 SMALLEST_MM2 = 25.0
 """Smaller pieces are noise."""
+LEAST_PROBABILITY = 0.1
+"""Of a pool that a slice must have because its neighbours do."""
 
 
 def tidy_slice(labels: Labels, spacing: tuple[float, float], *, wall_encloses: bool = True) -> Labels:
@@ -51,6 +54,33 @@ def tidy(labels: Labels, spacing: tuple[float, float, float], *, wall_encloses: 
     planes = labels.reshape(-1, *labels.shape[-2:])
     tidied = [tidy_slice(plane, spacing[1:], wall_encloses=wall_encloses) for plane in planes]
     return np.stack(tidied).reshape(labels.shape)
+
+
+def bridge_gaps(labels: Labels, pool: Probabilities, spacing: tuple[float, float, float]) -> Labels:
+    """Labels of a short-axis stack in which no slice between others with an LV is without one.
+
+    Where a network has missed the pool of such a slice, the pool is where its probability is more than half of its
+    largest there, among what is LV or wall in the nearest slices on both sides. A slice in which the network sees
+    nothing (less than `LEAST_PROBABILITY`), or only a speck, stays as it is.
+
+    Args:
+        labels: (Z, Y, X), tidied up.
+        pool: (Z, Y, X), probability of the LV's pool.
+        spacing: (z, y, x) in mm.
+    """
+    held = np.flatnonzero((labels == Label.LV).any(axis=(1, 2)))
+    result = labels
+    for z in set(range(held[0], held[-1])) - set(held) if len(held) else ():
+        below, above = held[held < z].max(), held[held > z].min()
+        near = np.isin(labels[[below, above]], (Label.LV, Label.MYO)).any(axis=0)
+        likely = np.where(near, pool[z], 0)
+        found = _largest((likely > 0.5 * likely.max()) & near)
+        if likely.max() < LEAST_PROBABILITY or found.sum() * spacing[1] * spacing[2] < SMALLEST_MM2:
+            continue
+        result = result.copy() if result is labels else result
+        plane = np.where(found, np.uint8(Label.LV), labels[z])
+        result[z] = tidy_slice(plane, spacing[1:])
+    return result
 
 
 def _filled(mask: Mask) -> Mask:

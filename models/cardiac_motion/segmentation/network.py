@@ -17,7 +17,7 @@ from cardiac_motion.cine import Cine
 from cardiac_motion.errors import InputError
 from cardiac_motion.labels import Label
 from cardiac_motion.progress import Progress, silent
-from cardiac_motion.segmentation.anatomy import tidy
+from cardiac_motion.segmentation.anatomy import bridge_gaps, tidy
 from cardiac_motion.segmentation.base import Floats, Segmentation, check_frames
 from cardiac_motion.segmentation.window import Window
 from cardiac_motion.training.augment import standardise
@@ -36,7 +36,7 @@ class SegmentationOptions:
         flips: mean of the probabilities of the image and its mirror images along both axes; four times the work.
         probabilities: of every class at every voxel.
         entropy: of the probabilities at every voxel.
-        tidy: one piece for each structure in a slice, no holes, the wall around the LV.
+        tidy: one piece for each structure in a slice, no holes, the wall around the LV, no gaps in a stack.
         view: "sax" or "lax"; "auto" takes a cine of a single slice for a long-axis view, any other for a
             short-axis stack.
     """
@@ -166,7 +166,11 @@ class NetworkSegmentation:
     ) -> Segmentation:
         labels = part.argmax(axis=1).astype(np.uint8)
         if options.tidy:
-            labels = tidy(labels, cine.spacing, wall_encloses=self.view == "sax")
+            is_stack = self.view == "sax"
+            labels = tidy(labels, cine.spacing, wall_encloses=is_stack)
+            if is_stack:
+                pool = part[:, Label.LV]
+                labels = np.stack([bridge_gaps(*each, cine.spacing) for each in zip(labels, pool, strict=True)])
         return Segmentation(
             frames=frames,
             labels=window.region.embed(labels, window.plane),

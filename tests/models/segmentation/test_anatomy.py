@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from cardiac_motion.labels import Label
-from cardiac_motion.segmentation.anatomy import tidy, tidy_slice
+from cardiac_motion.segmentation.anatomy import bridge_gaps, tidy, tidy_slice
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -92,3 +92,32 @@ def test_whatever_comes_in_has_one_piece_of_each_structure_and_no_holes_in_the_l
     pool = tidied == Label.LV
     np.testing.assert_array_equal(ndimage.binary_fill_holes(pool), pool)
     np.testing.assert_array_equal(tidy_slice(tidied, SPACING) == Label.LV, pool)
+
+
+def test_a_pool_missed_between_others_is_found_where_it_is_likely() -> None:
+    stack = np.stack([_heart()] * 5)
+    y, x = np.mgrid[:64, :64]
+    likely = np.where(np.hypot(y - 32, x - 36) < 8, 0.3, 0.0)
+    likely[4:20, 4:20] = 0.9  # elsewhere
+    pool = np.stack([likely] * 5)
+    missed = stack.copy()
+
+    missed[2] = np.where(missed[2] == Label.LV, Label.MYO, missed[2])
+    missed[4] = np.where(missed[4] == Label.LV, Label.MYO, missed[4])
+    found = bridge_gaps(missed, pool, (8.0, *SPACING))
+    assert (found[2] == Label.LV).sum() == (likely == 0.3).sum()
+    assert (found[2] > 0).sum() == (missed[2] > 0).sum()
+    # The last slice has none on both sides; the others are as they were.
+    for z in (0, 1, 3, 4):
+        np.testing.assert_array_equal(found[z], missed[z])
+    np.testing.assert_array_equal(bridge_gaps(stack, pool, (8.0, *SPACING)), stack)
+
+
+@pytest.mark.parametrize(("height", "radius"), [(0.05, 8), (0.9, 1)])
+def test_a_gap_stays_where_the_network_sees_nothing(height: float, radius: float) -> None:
+    stack = np.stack([_heart()] * 3)
+    stack[1] = 0
+    y, x = np.mgrid[:64, :64]
+    pool = np.stack([np.where(np.hypot(y - 32, x - 36) < radius, height, 0.0)] * 3)
+    np.testing.assert_array_equal(bridge_gaps(stack, pool, (8.0, *SPACING)), stack)
+    np.testing.assert_array_equal(bridge_gaps(np.zeros_like(stack), pool, (8.0, *SPACING)), 0)

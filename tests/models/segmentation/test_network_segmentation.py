@@ -154,9 +154,7 @@ def test_bad_requests(beating: Cine, unet_weights: Path) -> None:
     with pytest.raises(InputError, match="expected frames from 0 to 4, got none"):
         model.segment(beating, frames=[])
     single = Cine(beating.frames[:, :1], beating.affine, beating.frame_times)
-    with pytest.raises(
-        InputError, match="made for view sax here, got a cine of 1 slice, taken for view lax"
-    ):
+    with pytest.raises(InputError, match="made for view sax here, got a cine of 1 slice, taken for view lax"):
         model.segment(single)
 
     def cancel(_fraction: float, _message: str) -> None:
