@@ -281,16 +281,21 @@ class _Steps:
 
 
 def _gaps(frames: Sequence[int], labels: Labels) -> list[str]:
-    """A warning where there is no LV in a slice between two that hold it."""
+    """Warnings where there is no LV in a frame, or in a slice between two that hold it."""
     held = (labels == Label.LV).any(axis=(2, 3))
+    if not held.any():
+        return ["no LV was found in any frame; expected the heart, in a view that the model is made for"]
+    without = [frame for frame, slices in zip(frames, held, strict=True) if not slices.any()]
+    found = [f"no LV was found in frames {', '.join(map(str, without))}"] if without else []
     wrong = []
     for frame, slices in zip(frames, held, strict=True):
         inside = np.flatnonzero(slices)
         if len(inside) and len(inside) < inside[-1] - inside[0] + 1:
             wrong.append(frame)
-    if not wrong:
-        return []
-    return [f"no LV was found in a slice between others that hold it, in frames {', '.join(map(str, wrong))}"]
+    if wrong:
+        which = ", ".join(map(str, wrong))
+        found.append(f"no LV was found in a slice between others that hold it, in frames {which}")
+    return found
 
 
 def _disagreements(found: Fused, seen: Segmentation) -> list[str]:

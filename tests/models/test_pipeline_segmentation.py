@@ -193,13 +193,17 @@ def test_phases_are_found_in_spite_of_a_frame_that_failed() -> None:
     assert replace(nothing, n_frames=9).summary()["ed"] is None
 
 
-def test_a_gap_among_the_slices_is_said() -> None:
+def test_a_gap_among_the_slices_and_a_frame_without_lv_are_said() -> None:
     labels = np.zeros((3, 4, 12, 12), np.uint8)
     labels[:, 0, 3:9, 3:9] = labels[:, 2, 3:9, 3:9] = Label.LV
     labels[1, 1, 3:9, 3:9] = Label.LV
     assert pipeline_segmentation._gaps((0, 4, 8), labels) == [
         "no LV was found in a slice between others that hold it, in frames 0, 8"
     ]
+    labels[1] = 0
+    assert pipeline_segmentation._gaps((0, 4, 8), labels)[0] == "no LV was found in frames 4"
+    (nothing,) = pipeline_segmentation._gaps((0, 4, 8), 0 * labels)
+    assert nothing.startswith("no LV was found in any frame")
 
 
 @pytest.mark.skipif("unet" not in segmentation_names(), reason="not run: the weights of unet are not there")

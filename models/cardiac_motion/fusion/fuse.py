@@ -122,9 +122,7 @@ def fuse(
         raise InputError(f"expected a segmentation (T, Z, Y, X) = {motion.shape}, got {segmentation.labels.shape}")
     if uncertainty_mm is not None and uncertainty_mm.shape != motion.shape:
         raise InputError(f"expected uncertainties of shape {motion.shape}, got {uncertainty_mm.shape}")
-    work = _Fusion(
-        segmentation.probabilities, segmentation.structures, motion, key_frames, options or FusionOptions()
-    )
+    work = _Fusion(segmentation, motion, key_frames, options or FusionOptions())
     if is_short_axis is not None:
         work.is_short_axis = is_short_axis
     return work.result(uncertainty_mm, progress)
@@ -135,13 +133,12 @@ class _Fusion:
 
     def __init__(
         self,
-        probabilities: Floats,
-        known: tuple[Label, ...],
+        segmentation: Segmentation,
         motion: Motion,
         key_frames: Mapping[int, npt.NDArray[Any]],
         options: FusionOptions,
     ) -> None:
-        self.probabilities, self.known = probabilities, known
+        self.segmentation, self.known = segmentation, segmentation.structures
         self.motion, self.options = motion, options
         self.propagator = Propagator(motion, key_frames)
         self.keys = self.propagator.key_frames
@@ -171,7 +168,7 @@ class _Fusion:
         What it tells apart and nobody drew is background. What is drawn and it does not know, such as atria, is to
         it background, of which propagation decides the share.
         """
-        given = self.probabilities[t][(slice(None), *self.box.slices)]
+        given = self.segmentation.probabilities_at(t, *self.box.slices[1:])
         classes = (Label.BACKGROUND, *self.known)
         structures = self.regions.structures
         found = np.zeros((1 + len(structures), *given.shape[1:]), np.float32)

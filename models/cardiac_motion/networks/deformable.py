@@ -52,12 +52,12 @@ def deform_conv2d(
     place_y = torch.arange(rows, device=x.device, dtype=x.dtype)[:, None]
     place_x = torch.arange(columns, device=x.device, dtype=x.dtype)[None]
     moved = offset.reshape(batch, groups, taps, 2, rows, columns)
-    # grid_sample counts from -1 to 1 between the middles of the outermost pixels.
-    y = (moved[:, :, :, 0] + tap_y + place_y) * (2 / max(height - 1, 1)) - 1
-    x_ = (moved[:, :, :, 1] + tap_x + place_x) * (2 / max(width - 1, 1)) - 1
+    # grid_sample counts from -1 to 1 between the outer edges of the outermost pixels, of which there may be one.
+    y = (2 * (moved[:, :, :, 0] + tap_y + place_y) + 1) / height - 1
+    x_ = (2 * (moved[:, :, :, 1] + tap_x + place_x) + 1) / width - 1
     grid = torch.stack([x_, y], dim=-1).reshape(batch * groups, taps * rows, columns, 2)
     parts = x.reshape(batch * groups, channels // groups, height, width)
-    sampled = nn_functional.grid_sample(parts, grid, padding_mode="zeros", align_corners=True)
+    sampled = nn_functional.grid_sample(parts, grid, padding_mode="zeros", align_corners=False)
     sampled = sampled.reshape(batch, channels, taps, rows * columns).flatten(1, 2)
     result = (weight.reshape(outputs, channels * taps) @ sampled).reshape(batch, outputs, rows, columns)
     return result if bias is None else result + bias[:, None, None]

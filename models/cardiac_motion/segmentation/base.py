@@ -13,6 +13,7 @@ from cardiac_motion.cine import Cine
 from cardiac_motion.errors import InputError
 from cardiac_motion.labels import Label
 from cardiac_motion.progress import Progress, silent
+from cardiac_motion.working_grid import Region
 
 Labels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -29,9 +30,12 @@ class Segmentation:
         model: its name.
         version: of its code.
         weights_checksum: SHA-256 of its weights.
-        probabilities: (F, K, Z, Y, X), background first, before the anatomy was tidied up; None if not asked for.
+        probabilities: (F, K, Z, y, x), background first, in `region`, before the anatomy was tidied up; None if
+            not asked for. `probabilities_at` gives them anywhere.
         entropy: (F, Z, Y, X), of the probabilities, in nats, from 0 to log K; None if not asked for.
         notes: what a user should know, one sentence each.
+        region: in-plane part of the grid outside of which there is background beyond doubt, so that large images
+            take no more memory than the heart; None for the whole plane.
     """
 
     frames: tuple[int, ...]
@@ -43,6 +47,30 @@ class Segmentation:
     probabilities: Floats | None = None
     entropy: Floats | None = None
     notes: tuple[str, ...] = field(default=())
+    region: Region | None = None
+
+    def probabilities_at(self, index: int, rows: slice, columns: slice) -> Floats:
+        """Probabilities (K, Z, y, x) of the frame of this index, in these rows and columns of the plane.
+
+        Raises:
+            ValueError: they were not asked for.
+        """
+        if self.probabilities is None:
+            raise ValueError("this segmentation has no probabilities")
+        given = self.probabilities[index]
+        plane = self.labels.shape[-2:]
+        if self.region is None:
+            return given[..., rows, columns]
+        (y0, y1, _), (x0, x1, _) = rows.indices(plane[0]), columns.indices(plane[1])
+        found = np.zeros((*given.shape[:-2], y1 - y0, x1 - x0), np.float32)
+        found[0] = 1
+        top, bottom = max(y0, self.region.y0), min(y1, self.region.y1)
+        left, right = max(x0, self.region.x0), min(x1, self.region.x1)
+        if top < bottom and left < right:
+            source = given[..., top - self.region.y0 : bottom - self.region.y0, :]
+            source = source[..., left - self.region.x0 : right - self.region.x0]
+            found[..., top - y0 : bottom - y0, left - x0 : right - x0] = source
+        return found
 
 
 @runtime_checkable

@@ -8,7 +8,7 @@ from cardiac_motion.cine import Cine
 from cardiac_motion.errors import InputError
 from cardiac_motion.progress import Progress, silent
 from cardiac_motion.segmentation.base import Segmentation
-from cardiac_motion.segmentation.network import NetworkSegmentation, SegmentationOptions, view_of
+from cardiac_motion.segmentation.network import NetworkSegmentation, SegmentationOptions, view_of, wrong_view
 
 
 class ByView:
@@ -54,5 +54,5 @@ class ByView:
         """See `SegmentationModel.segment`."""
         view = view_of(cine, options or self.default_options)
         if view not in self.models:
-            raise InputError(f"{self.name} is made for {', '.join(self.models)}, got a cine of view {view}")
+            raise InputError(wrong_view(self.name, self.views, cine, view))
         return self.models[view].segment(cine, frames=frames, options=options, progress=progress)

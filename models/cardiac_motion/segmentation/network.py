@@ -19,6 +19,7 @@ from cardiac_motion.labels import Label
 from cardiac_motion.progress import Progress, silent
 from cardiac_motion.segmentation.anatomy import bridge_gaps, tidy
 from cardiac_motion.segmentation.base import Floats, Segmentation, check_frames
+from cardiac_motion.segmentation.neighbours import neighbours
 from cardiac_motion.segmentation.window import Window
 from cardiac_motion.training.augment import standardise
 from cardiac_motion.weights import Weights, fitted_network, load_weights
@@ -61,6 +62,15 @@ def view_of(cine: Cine, options: SegmentationOptions) -> str:
     return options.view
 
 
+def wrong_view(name: str, views: Sequence[str], cine: Cine, view: str) -> str:
+    """What to tell who asks a model for another view than those that it is made for."""
+    slices = "1 slice" if cine.shape[1] == 1 else f"{cine.shape[1]} slices"
+    return (
+        f"{name} has weights for view {', '.join(views)}, got a cine of {slices} for view {view}; the option view "
+        "says which it is, where the number of slices misleads"
+    )
+
+
 class NetworkSegmentation:
     """A `SegmentationModel` that is a network with weights.
 
@@ -68,7 +78,8 @@ class NetworkSegmentation:
         name: in the registry.
         weights: name of shipped weights, or a file; by default those of this name.
         view: that the network is made for, "sax" or "lax".
-        radius: frames before and after the one that is segmented that the network sees, around the cycle.
+        radius: frames before and after the one that is segmented that the network sees, around the cycle, as far
+            apart as in training (`neighbours`).
     """
 
     version = "1"
@@ -115,11 +126,7 @@ class NetworkSegmentation:
         chosen = check_frames(cine, frames)
         view = view_of(cine, options)
         if view != self.view:
-            slices = "1 slice" if cine.shape[1] == 1 else f"{cine.shape[1]} slices"
-            raise InputError(
-                f"{self.name} is made for view {self.view} here, got a cine of {slices}, taken for view {view}; "
-                "the option view says otherwise"
-            )
+            raise InputError(wrong_view(self.name, self.views, cine, view))
         progress(0.0, "loading the network")
         network = self._network
         multiple = int(getattr(network, "multiple", 1))
@@ -142,10 +149,7 @@ class NetworkSegmentation:
     def _clips(self, seen: Tensor, frames: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
         """Batches of what the network is given for the frames: (B, 2 r + 1, Y, X), with where they start."""
         for start in range(0, len(frames), BATCH):
-            around = [
-                [(frame + step) % len(seen) for step in range(-self.radius, self.radius + 1)]
-                for frame in frames[start : start + BATCH]
-            ]
+            around = [neighbours(frame, len(seen), 2 * self.radius + 1) for frame in frames[start : start + BATCH]]
             yield start, torch.stack([seen[indices] for indices in around])
 
     def _ask(self, network: nn.Module, given: Tensor, window: Window, options: SegmentationOptions) -> Floats:
@@ -178,8 +182,9 @@ class NetworkSegmentation:
             model=self.name,
             version=self.version,
             weights_checksum=self.weights_checksum,
-            probabilities=_embed_probabilities(part, window) if options.probabilities else None,
+            probabilities=part if options.probabilities else None,
             entropy=window.region.embed(entropy(part, axis=1), window.plane) if options.entropy else None,
+            region=window.region,
         )
 
 
@@ -189,10 +194,3 @@ def entropy(probabilities: Floats, *, axis: int) -> Floats:
     return np.asarray(-(clipped * np.log(clipped)).sum(axis=axis), dtype=np.float32).clip(
         0, math.log(probabilities.shape[axis])
     )
-
-
-def _embed_probabilities(part: Floats, window: Window) -> Floats:
-    full = window.region.embed(part, window.plane)
-    inside = window.region.embed(np.ones((1, 1, 1, *window.region.shape), np.float32), window.plane)
-    full[:, 0] += 1 - inside[:, 0]
-    return full

@@ -33,9 +33,12 @@ class Window:
 
     @classmethod
     def of(cls, region: Region, plane: tuple[int, int], spacing: tuple[float, float], multiple: int) -> Window:
-        """The window of a region; spacing (y, x) in mm."""
+        """The window of a region; spacing (y, x) in mm.
+
+        At least twice the multiple large: a network that comes down to a single pixel has nothing to normalise.
+        """
         sizes = [
-            max(multiple, multiple * round(n * mm / PIXEL_MM / multiple))
+            max(2 * multiple, multiple * round(n * mm / PIXEL_MM / multiple))
             for n, mm in zip(region.shape, spacing, strict=True)
         ]
         return cls(region, (sizes[0], sizes[1]), plane)

@@ -14,11 +14,10 @@ from cardiac_motion.errors import InputError
 from cardiac_motion.labels import Label
 from cardiac_motion.phantom.clips import PIXEL_MM, VIEWS
 from cardiac_motion.progress import Progress, silent
+from cardiac_motion.segmentation.neighbours import neighbours
 from cardiac_motion.training.sources import Sample
 from cardiac_motion.working_grid import Region, find_heart
 
-STEPS_PER_CYCLE = 25
-"""The neighbours of a frame are one such step away, as in the clips of phantoms, or as near to it as can be."""
 _FEWEST_TO_HOLD_OUT_FROM = 8
 
 
@@ -90,7 +89,7 @@ def case_samples(data: CaseData, *, view: str, frames: int, size: int) -> list[S
     region = find_heart(cine.frames, cine.spacing)
     samples = []
     for t, labels in data.labels.items():
-        clip = cine.frames[neighbours(t, cine.n_frames, frames, is_pair=data.is_pair)]
+        clip = cine.frames[neighbours(t, cine.n_frames, frames)]
         for k in range(cine.shape[1]):
             images = np.stack([_resampled(frame[k], region, cine.spacing[1:], size) for frame in clip])
             low, high = np.percentile(images, (1, 99.5))
@@ -104,12 +103,6 @@ def case_samples(data: CaseData, *, view: str, frames: int, size: int) -> list[S
                 )
             )
     return samples
-
-
-def neighbours(frame: int, n_frames: int, count: int, *, is_pair: bool = False) -> list[int]:
-    """The frames of a clip around one, cyclic, in the order of time; of a pair that frame alone, repeated."""
-    apart = 0 if is_pair else max(1, round(n_frames / STEPS_PER_CYCLE))
-    return [(frame + (i - count // 2) * apart) % n_frames for i in range(count)]
 
 
 def hold_out(cases: Sequence[Case], seed: int = 0) -> tuple[tuple[Case, ...], tuple[Case, ...]]:

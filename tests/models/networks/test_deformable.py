@@ -23,6 +23,12 @@ def test_zero_offsets_are_an_ordinary_convolution(size: int, padding: int, dilat
     torch.testing.assert_close(found, expected)
 
 
+def test_an_image_of_one_row_is_convolved_like_any_other() -> None:
+    x, weight = _random(1, 2, 1, 6), _random(3, 2, 3, 3, seed=1)
+    found = deform_conv2d(x, torch.zeros(1, 18, 1, 6, dtype=x.dtype), weight, padding=1)
+    torch.testing.assert_close(found, nn_functional.conv2d(x, weight, padding=1))
+
+
 def test_whole_offsets_are_shifts_with_zeros_beyond_the_image() -> None:
     x = _random(1, 2, 8, 9)
     offset = torch.zeros(1, 2, 8, 9, dtype=x.dtype)

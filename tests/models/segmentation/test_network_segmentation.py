@@ -6,13 +6,15 @@ import math
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from cardiac_motion.cine import Cine
 from cardiac_motion.errors import Cancelled, InputError
 from cardiac_motion.labels import Label
-from cardiac_motion.segmentation.base import SegmentationModel
+from cardiac_motion.segmentation.base import Segmentation, SegmentationModel
 from cardiac_motion.segmentation.by_view import ByView
+from cardiac_motion.segmentation.neighbours import neighbours
 from cardiac_motion.segmentation.network import NetworkSegmentation, SegmentationOptions
 from cardiac_motion.segmentation.registry import segmentation_model, segmentation_model_names
 from cardiac_motion.segmentation.window import Window
@@ -46,6 +48,11 @@ def _seeing(weights: Path, radius: int = 0) -> tuple[NetworkSegmentation, _Thres
     return model, network
 
 
+def _everywhere(found: Segmentation) -> npt.NDArray[np.float32]:
+    """Probabilities (F, K, Z, Y, X) on the whole plane."""
+    return np.stack([found.probabilities_at(i, slice(None), slice(None)) for i in range(len(found.frames))])
+
+
 def test_what_is_seen_comes_back_at_its_place(beating: Cine, unet_weights: Path) -> None:
     model, _ = _seeing(unet_weights)
     result = model.segment(beating)
@@ -76,13 +83,28 @@ def test_probabilities_and_entropy(beating: Cine, unet_weights: Path) -> None:
     result = segmentation_model("unet", weights=unet_weights).segment(beating, frames=[0], options=EVERYTHING)
     assert result.probabilities is not None
     assert result.entropy is not None
-    assert result.probabilities.shape == (1, 4, *beating.shape[1:])
-    np.testing.assert_allclose(result.probabilities.sum(axis=1), 1, atol=1e-5)
-    np.testing.assert_array_equal(result.probabilities.argmax(axis=1), result.labels)
-    expected = -(result.probabilities * np.log(np.maximum(result.probabilities, 1e-12))).sum(axis=1)
+    everywhere = _everywhere(result)
+    assert everywhere.shape == (1, 4, *beating.shape[1:])
+    np.testing.assert_allclose(everywhere.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_array_equal(everywhere.argmax(axis=1), result.labels)
+    expected = -(everywhere * np.log(np.maximum(everywhere, 1e-12))).sum(axis=1)
     np.testing.assert_allclose(result.entropy, expected, atol=1e-4)
     assert 0 < result.entropy.max() <= math.log(4) + 1e-6
     assert result.entropy[0, 0, 0, 0] == 0  # outside of what the network sees: background, beyond doubt
+
+
+def test_probabilities_of_a_part_are_those_of_the_whole() -> None:
+    values = np.random.default_rng(0).random((1, 2, 1, 3, 4)).astype(np.float32)
+    labels = np.zeros((1, 1, 8, 9), np.uint8)
+    found = Segmentation((0,), labels, (Label.LV,), "any", "1", probabilities=values, region=Region(2, 5, 4, 8))
+    whole = _everywhere(found)
+    np.testing.assert_array_equal(whole[0, :, :, 2:5, 4:8], values[0])
+    outside = np.ones((8, 9), bool)
+    outside[2:5, 4:8] = False
+    assert (whole[0, 0, 0][outside] == 1).all()
+    assert (whole[0, 1, 0][outside] == 0).all()
+    for rows, columns in ((slice(0, 2), slice(0, 9)), (slice(1, 4), slice(6, 9)), (slice(3, 4), slice(5, 7))):
+        np.testing.assert_array_equal(found.probabilities_at(0, rows, columns), whole[0][..., rows, columns])
 
 
 def test_flips_make_the_answer_follow_the_image(beating: Cine, unet_weights: Path) -> None:
@@ -90,10 +112,8 @@ def test_flips_make_the_answer_follow_the_image(beating: Cine, unet_weights: Pat
     mirrored = Cine(beating.frames[..., ::-1], beating.affine, beating.frame_times)
     options = SegmentationOptions(flips=True, probabilities=True)
     one, other = (model.segment(each, frames=[0], options=options) for each in (beating, mirrored))
-    assert one.probabilities is not None
-    assert other.probabilities is not None
     # But for the region, which mirrors to a pixel.
-    difference = np.abs(one.probabilities - other.probabilities[..., ::-1])
+    difference = np.abs(_everywhere(one) - _everywhere(other)[..., ::-1])
     assert np.quantile(difference, 0.99) < 0.05
 
 
@@ -114,6 +134,26 @@ def test_neighbours_are_taken_around_the_cycle(beating: Cine, unet_weights: Path
     assert same(given[0, 1], frame_0)
     assert same(given[0, 2], frame_1)
     assert same(given[1, 2], frame_0)
+
+
+def test_neighbours_are_as_far_apart_as_in_training(beating: Cine, unet_weights: Path) -> None:
+    assert neighbours(0, 8, 3) == [7, 0, 1]
+    assert neighbours(49, 50, 5) == [45, 47, 49, 1, 3]
+    assert neighbours(1, 2, 3) == [1, 1, 1]
+    pair = Cine(beating.frames[[0, 2]], beating.affine, beating.frame_times[:2])
+    model, network = _seeing(unet_weights, radius=1)
+    model.segment(pair)
+    given = network.given[0]
+    assert torch.equal(given[:, 0], given[:, 1])
+    assert torch.equal(given[:, 2], given[:, 1])
+    assert not torch.equal(given[0], given[1])
+
+
+def test_an_image_of_a_few_pixels_is_segmented(unet_weights: Path, deunet_weights: Path) -> None:
+    frames = np.random.default_rng(0).random((3, 2, 5, 16)).astype(np.float32)
+    cine = Cine(frames, np.diag([1.4, 1.4, 8.0, 1.0]), np.arange(3.0))
+    for name, weights in (("unet", unet_weights), ("deunet", deunet_weights)):
+        assert segmentation_model(name, weights=weights).segment(cine).labels.shape == cine.shape
 
 
 def test_deunet_is_hosted_alike(beating: Cine, deunet_weights: Path) -> None:
@@ -141,7 +181,7 @@ def test_each_view_has_its_network(beating: Cine, unet_weights: Path) -> None:
         both.segment(single, frames=[0], options=short).labels,
         sax.segment(single, frames=[0], options=short).labels,
     )
-    with pytest.raises(InputError, match="unet is made for sax, got a cine of view lax"):
+    with pytest.raises(InputError, match="unet has weights for view sax, got a cine of 1 slice for view lax"):
         ByView("unet", {"sax": sax}).segment(single)
     with pytest.raises(InputError, match="expected a view among auto, sax, lax, got 'top'"):
         both.segment(single, options=SegmentationOptions(view="top"))  # type: ignore[arg-type]
@@ -154,7 +194,7 @@ def test_bad_requests(beating: Cine, unet_weights: Path) -> None:
     with pytest.raises(InputError, match="expected frames from 0 to 4, got none"):
         model.segment(beating, frames=[])
     single = Cine(beating.frames[:, :1], beating.affine, beating.frame_times)
-    with pytest.raises(InputError, match="made for view sax here, got a cine of 1 slice, taken for view lax"):
+    with pytest.raises(InputError, match="unet has weights for view sax, got a cine of 1 slice for view lax"):
         model.segment(single)
 
     def cancel(_fraction: float, _message: str) -> None:

@@ -12,7 +12,7 @@ from cardiac_motion.datasets import Case, CaseData
 from cardiac_motion.errors import InputError
 from cardiac_motion.labels import Label
 from cardiac_motion.phantom.clips import VIEWS
-from cardiac_motion.training.slices import LabelledSlices, case_samples, hold_out, neighbours, read_slices
+from cardiac_motion.training.slices import LabelledSlices, case_samples, hold_out, read_slices
 
 SPACING = (8.0, 1.0, 2.0)
 
@@ -61,9 +61,6 @@ def test_the_neighbours_are_around_the_labelled_frame() -> None:
     # End-diastole in the middle, the frame before it being the last of the cycle.
     assert areas[1] > areas[0] > 0
     assert areas[1] > areas[2] > 0
-    assert neighbours(0, 8, 3) == [7, 0, 1]
-    assert neighbours(49, 50, 5) == [45, 47, 49, 1, 3]
-    assert neighbours(1, 2, 3, is_pair=True) == [1, 1, 1]
     still = case_samples(_case(2, is_pair=True), view="sax", frames=3, size=64)[0]
     assert (still.images[0] == still.images[1]).all()
 

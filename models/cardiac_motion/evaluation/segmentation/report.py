@@ -117,7 +117,7 @@ class SegmentationReport:
                 "is no ED). They are not scored, and *all labelled frames* are without them for every method."
             )
         if any(case.is_pair for case in self.cases):
-            parts.append("Pairs have no frames between ED and ES: to a model that sees neighbours they are those.")
+            parts.append("A frame of a pair has no neighbours: a model that looks at them sees it in their place.")
         if self.skipped:
             parts += [
                 "Left out because they could not be read:",
