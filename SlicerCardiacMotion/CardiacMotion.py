@@ -59,12 +59,19 @@ class CardiacMotionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def __init__(self, parent: Any = None) -> None:
         self.logic: CardiacMotionLogic | None = None
-        self.panel: Panel | None = None
+        self._panel: Panel | None = None
         VTKObservationMixin.__init__(self)
         ScriptedLoadableModuleWidget.__init__(self, parent)
 
+    @property
+    def panel(self) -> Panel | None:
+        """The whole panel; what is not made yet is made now. None before `setup` and after `cleanup`."""
+        if self._panel is not None:
+            self._panel.make_all()
+        return self._panel
+
     def setup(self) -> None:
-        """Make the panel."""
+        """Begin the panel; its sections follow one by one as the window is idle."""
         # Not at the top: it reads a good many files, and Slicer starts without them.
         from CardiacMotionLib.panel import Panel  # noqa: PLC0415
 
@@ -74,7 +81,7 @@ class CardiacMotionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.layout.addWidget(frame)
         frame.setMRMLScene(slicer.mrmlScene)
         logic = self.logic
-        self.panel = Panel(
+        self._panel = Panel(
             frame, self.resourcePath, logic.session, logic.parameters, logic.start_timer, logic.single_shot
         )
         for event, call in (
@@ -86,18 +93,18 @@ class CardiacMotionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def enter(self) -> None:
         """The user looks at the module."""
-        if self.panel is not None:
-            self.panel.enter()
+        if self._panel is not None:
+            self._panel.enter()
 
     def exit(self) -> None:
         """The user looks at another one; what is under way goes on."""
-        if self.panel is not None:
-            self.panel.leave()
+        if self._panel is not None:
+            self._panel.leave()
 
     def cleanup(self) -> None:
         """Slicer ends, or the module is loaded anew."""
         self.removeObservers()
-        panel, self.panel = self.panel, None
+        panel, self._panel = self._panel, None
         if panel is not None:
             panel.close()
         if self.logic is not None:

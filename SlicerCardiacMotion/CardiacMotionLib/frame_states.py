@@ -16,7 +16,7 @@ class FrameState(Enum):
     """By the reader, or by a model and then taken over."""
     PROPAGATED = "propagated"
     SEGMENTED = "segmented"
-    """Proposed by a model, and not looked at yet. Only what the reader asks for replaces it, no live propagation."""
+    """Proposed by a model, and not looked at yet; a live propagation leaves it as it is."""
     CORRECTED = "corrected"
     """Carried there or proposed first, then changed by the reader."""
 

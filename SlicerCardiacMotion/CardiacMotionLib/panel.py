@@ -26,6 +26,8 @@ _ERROR_STYLE = "QLabel { color: #b00020; font-weight: bold; }"
 class Panel:
     """Main thread only.
 
+    It is made section by section, the window drawn in between, and shown when it is whole; `make_all` hurries.
+
     Args:
         widget: of `CardiacMotion.ui`.
         resource: gives the path of a file of the module's resources.
@@ -60,19 +62,66 @@ class Panel:
         self._is_waiting = self._is_closed = False
         self._owner: Section | None = None
         self._cancel: Callable[[], None] = lambda: None
-        self._keeps_views = False
-        self.sections: list[Section] = [make(self) for make in section_classes()]
-        for index, section in enumerate(self.sections):
+        self._keeps_views = self._is_entered = False
+        self._disconnect: list[Callable[[], None]] = []
+        self._parameter_observer: tuple[Any, int] | None = None
+        self.sections: list[Section] = []
+        self._widget = widget
+        self._widget.hide()
+        self._making: Iterator[None] | None = self._make()
+        self._single_shot(0, self._make_some)
+
+    @property
+    def is_made(self) -> bool:
+        """Whether all of it is there."""
+        return self._making is None
+
+    def make_all(self) -> None:
+        """Make what is not there yet."""
+        while self._making is not None:
+            self._make_next(self._making)
+
+    def _make_some(self) -> None:
+        if self._making is not None:
+            self._make_next(self._making)
+            self._single_shot(0, self._make_some)
+
+    def _make_next(self, making: Iterator[None]) -> None:
+        try:
+            next(making)
+        except StopIteration:
+            self._making = None
+        except BaseException:
+            # Of half a panel nothing could be relied upon.
+            self.close()
+            raise
+
+    def _make(self) -> Iterator[None]:
+        classes = section_classes()
+        yield
+        for index, make in enumerate(classes):
+            section = make(self)
+            self.sections.append(section)
             self._layout.insertWidget(index, section.widget)
+            yield
         self.ui.statusFrame.hide()
         self.ui.dismissButton.connect("clicked()", lambda: self.say("", self._owner or self.sections[0]))
         self.ui.cancelButton.connect("clicked()", self._cancel_clicked)
         self._disconnect = self._listen()
-        self._parameter_observer: tuple[Any, int] | None = None
         self._bind_parameters()
-        # The scene may have been there before the module was first looked at.
-        self._go_on()
+        workspace = self.session.workspace
+        if workspace is None:
+            # The scene may have been there before the module was first looked at.
+            self._go_on()
+        else:
+            # Opened meanwhile, as by a script.
+            self._workspace_changed(workspace)
+        if self._is_entered:
+            for section in self.sections:
+                section.enter()
+        self._making = None
         self.update()
+        self._widget.show()
 
     def section(self, name: str) -> Section:
         """The section whose .ui file has this name.
@@ -124,7 +173,7 @@ class Panel:
 
     def update(self) -> None:
         """Show how things stand."""
-        if self._is_closed:
+        if self._is_closed or not self.is_made:
             return
         for section in self.sections:
             section.widget.setVisible(section.is_wanted())
@@ -133,12 +182,18 @@ class Panel:
 
     def enter(self) -> None:
         """The module is looked at now."""
+        self._is_entered = True
+        if not self.is_made:
+            return
         for section in self.sections:
             section.enter()
         self.update()
 
     def leave(self) -> None:
         """The module is not looked at any more."""
+        self._is_entered = False
+        if not self.is_made:
+            return
         for section in self.sections:
             section.leave()
 
@@ -177,6 +232,7 @@ class Panel:
     def close(self) -> None:
         """The panel goes away, and with it the server on this machine."""
         self._is_closed = True
+        self._making = None
         for disconnect in self._disconnect:
             disconnect()
         self._watch(None)

@@ -83,6 +83,47 @@ def test_the_sections_are_those_of_the_package(bed: Bed) -> None:
     assert names(open_panel(bed)) == NAMES
 
 
+def test_the_panel_is_made_bit_by_bit_and_shown_when_it_is_whole(bed: Bed) -> None:
+    widget = open_panel(bed)
+    begun, seen = widget._panel, []
+    frame = widget.parent.findChild(bed.slicer.qMRMLWidget)
+
+    def is_made() -> bool:
+        seen.append((len(begun.sections), frame.visible))
+        return bool(begun.is_made)
+
+    bed.pump(is_made, what="the panel")
+    assert seen[0] == (0, False)
+    assert len({count for count, _is_shown in seen}) == len(NAMES) + 1  # a turn after each
+    assert [is_shown for _count, is_shown in seen] == [False] * (len(seen) - 1) + [True]
+    assert (widget.panel, names(widget)) == (begun, NAMES)
+    assert widget.panel.section("Contour")._is_entered
+
+
+def test_a_case_that_is_opened_before_the_panel_is_whole_is_shown(bed: Bed, tmp_path: Path) -> None:
+    widget = open_panel(bed)
+    loading: Any = importlib.import_module("CardiacMotionLib.cine_loading")
+    bed.pump(lambda: len(widget._panel.sections) == 2, what="two sections")
+    workspace = widget.logic.session.open(loading.cine_from_file(write_cine(tmp_path / "disc.nii.gz")))
+    bed.pump(lambda: widget._panel.is_made, what="the panel")
+    settle(bed, widget)
+    assert widget.panel.section("Contour").widget.visible
+    assert widget.panel.parameters.browser is workspace.cine.browser
+    assert widget.panel.measures is not None
+
+
+def test_the_module_goes_before_the_panel_is_whole(bed: Bed) -> None:
+    widget = open_panel(bed)
+    begun, link = widget._panel, widget.logic.session.link
+    bed.pump(lambda: len(begun.sections) == 2, what="two sections")
+    bed.leave()
+    assert link.failed._callbacks == []
+    count: list[int] = []
+    bed.qt.QTimer.singleShot(50, lambda: count.append(len(begun.sections)))
+    bed.pump(lambda: bool(count))
+    assert (count, widget.panel) == ([2], None)
+
+
 @pytest.mark.usefixtures("dropped")
 def test_a_section_joins_in_by_its_two_files(bed: Bed) -> None:
     widget = open_panel(bed)

@@ -131,11 +131,106 @@ class CardiacMotionSelfTest(unittest.TestCase):
             np.testing.assert_allclose(position, (20.0 + 2.0 * frame, 20.0, 8.0), atol=1e-3)
         motion.release(point)
 
+    def test_what_a_model_proposes_is_a_proposal_until_it_is_accepted(self) -> None:
+        """As if a server had sent it: on three frames; one accepted, one corrected, the third taken back."""
+        from CardiacMotionLib.frame_states import FrameState  # noqa: PLC0415 - of the module under test
+        from CardiacMotionLib.frame_writing import write_frames  # noqa: PLC0415
+
+        with tempfile.TemporaryDirectory() as folder:
+            self._load(Path(folder))
+        workspace = self.widget.logic.session.workspace
+        section = self.widget.panel.section("Segment")
+        self.assertFalse(section.widget.visible, "without a server there is no model")
+        proposed = np.zeros(workspace.cine.shape[1:], np.uint8)
+        proposed[:, 8:20, 8:20] = 3
+        for _round in write_frames(workspace, dict.fromkeys((1, 2, 4), proposed), FrameState.SEGMENTED):
+            slicer.app.processEvents()
+        self.assertEqual((workspace.states.segmented, workspace.states.key_frames), ((1, 2, 4), ()))
+        accept = section.ui.acceptButton
+        self._wait(lambda: not accept.enabled)
+        workspace.cine.frame = 1
+        self._wait(lambda: accept.enabled)
+        accept.click()
+        self.assertEqual(workspace.states.key_frames, (1,))
+        workspace.cine.frame = 2
+        corrected = np.zeros_like(proposed)
+        corrected[:, 8:20, 8:24] = 3
+        self._draw(corrected)
+        self._wait(lambda: workspace.states.key_frames == (1, 2))
+        section.ui.undoButton.click()
+        self.assertEqual((workspace.states.segmented, workspace.states.key_frames), ((), (1, 2)))
+        self.assertFalse(workspace.labels(4).any())
+        for frame, labels in ((1, proposed), (2, corrected)):
+            np.testing.assert_array_equal(workspace.labels(frame), labels)
+        self.assertEqual(self.widget.panel.ui.messageLabel.text, "")
+
+    def test_entropy_is_shown_over_the_images_with_its_scale(self) -> None:
+        """In every slice view, as the foreground, with a legend; and hidden again."""
+        from CardiacMotionLib.entropy_overlay import EntropyOverlay  # noqa: PLC0415 - of the module under test
+
+        with tempfile.TemporaryDirectory() as folder:
+            self._load(Path(folder))
+        cine = self.widget.logic.session.workspace.cine
+        values = np.zeros(cine.shape[1:], np.float32)
+        values[:, 8:20, 8:20] = 0.7
+        for _round in EntropyOverlay.build(cine, {3: values}, float(np.log(4))):
+            slicer.app.processEvents()
+        overlay = EntropyOverlay.find(cine)
+        cine.frame = 3
+        overlay.show(0.5)
+        slicer.app.processEvents()
+        np.testing.assert_allclose(slicer.util.arrayFromVolume(overlay.proxy), values)
+        self.assertTrue(overlay.is_shown)
+        self.assertEqual(self._layers(), {(cine.proxy.GetID(), overlay.proxy.GetID())})
+        legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(overlay.proxy)
+        self.assertTrue(legend.GetVisibility())
+        ui = self.widget.panel.section("Segment").ui
+        self.widget.panel.update()
+        self.assertTrue(ui.overlayBox.checked)
+        ui.opacitySpin.value = 80
+        self._wait(lambda: abs(overlay.opacity - 0.8) < 0.01)
+        ui.overlayBox.click()
+        self._wait(lambda: not overlay.is_shown)
+        self.assertEqual(self._backgrounds(), {cine.proxy.GetID()})
+        self.assertFalse(legend.GetVisibility())
+
+    def test_slices_are_shown_aligned_and_nothing_is_changed(self) -> None:
+        """A volume of its own takes the cine's place in the views, and gives it back."""
+        from CardiacMotionLib.slice_shifts import SliceShifts, keep_shifts  # noqa: PLC0415 - of the module under test
+
+        with tempfile.TemporaryDirectory() as folder:
+            self._load(Path(folder))
+        workspace = self.widget.logic.session.workspace
+        keep_shifts(workspace.cine, SliceShifts(((0.0, 0.0), (3.0, 0.0), (0.0, -1.5))))
+        self.widget.panel.update()
+        before = workspace.cine.array(0).copy()
+        box = self.widget.panel.section("Segment").ui.alignedBox
+        self.assertTrue(box.enabled)
+        box.click()
+        self._wait(lambda: self._backgrounds() != {workspace.cine.proxy.GetID()})
+        ((shown, _foreground),) = self._layers()
+        moved = slicer.util.arrayFromVolume(slicer.mrmlScene.GetNodeByID(shown))
+        np.testing.assert_allclose(moved[0], before[0], atol=1e-3)
+        np.testing.assert_allclose(moved[1, :-2], before[1, 2:], atol=1e-3)
+        np.testing.assert_allclose(moved[2, :, 1:], before[2, :, :-1], atol=1e-3)
+        box.click()
+        self._wait(lambda: self._backgrounds() == {workspace.cine.proxy.GetID()})
+        self.assertIsNone(slicer.mrmlScene.GetNodeByID(shown))
+        np.testing.assert_array_equal(workspace.cine.array(0), before)
+
     def test_buttons_say_why_they_can_do_nothing(self) -> None:
         """Without a server or a cine nothing can be fetched."""
         ui = self.widget.panel.section("Case").ui
         self.assertFalse(ui.nextButton.enabled)
         self.assertIn("Connect", ui.nextButton.toolTip)
+
+    def _layers(self) -> set[tuple[str, str]]:
+        """Ids of background and foreground of the slice views."""
+        nodes = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+        return {(node.GetBackgroundVolumeID(), node.GetForegroundVolumeID()) for node in nodes}
+
+    def _backgrounds(self) -> set[str]:
+        return {background for background, _foreground in self._layers()}
 
     def _load(self, folder: Path) -> None:
         from CardiacMotionLib.nifti import write_nifti  # noqa: PLC0415 - of the module under test
