@@ -5,7 +5,8 @@
 On the test bed (real MRML, Qt off the screen; not 3D Slicer itself) against a real server on this machine, the
 motion being known. From the end of the edit to the last of the other frames having its labels; the quarter of a
 second that the module waits for further strokes is in it. Blocks are measured as `tests/slicer/bed/blocks.py`
-says: the time in which other programs had the cores is not in them.
+says: the time in which other programs had the cores is not in them. There is no panel here, so what server and
+session take is seen by itself; `benchmarks.slicer_window` gives the same with the whole panel open.
 """
 
 from __future__ import annotations

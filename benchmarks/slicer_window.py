@@ -1,4 +1,4 @@
-"""How long the window of Slicer is blocked at a time, by whatever the module does at full size.
+"""How long the window of Slicer is blocked at a time at full size, and how soon other frames follow an edit.
 
     python -m benchmarks.slicer_window [--frames 25] [--slices 10] [--size 256] [--repeats 3]
 
@@ -7,6 +7,10 @@ machine. The longest block of the main thread of each piece of work, as `tests/s
 the time in which other programs had the cores is left out, and given beside it. What Slicer's application does is
 not in it, but for the rows that say so: no view is drawn, apart from the slice views where that is said, which a
 graphics card draws faster than the processor does here.
+
+An edit is followed when the last of the other frames has its labels, the motion being known. The time since its
+end is by the clock: other programs' time is in it, and the quarter of a second that the module waits for further
+strokes.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import argparse
 import importlib
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -43,11 +48,14 @@ class Window:
 
     Attributes:
         found: (seconds, with other programs' time) of each run, by what was done.
+        followed: seconds from the end of each edit until the other frames had followed.
     """
 
     def __init__(self, bed: Any, study: PhantomStudy, folder: Path) -> None:
         self.bed, self.study, self.folder = bed, study, folder
         self.found: dict[str, list[tuple[float, float]]] = {}
+        self.followed: list[float] = []
+        self._edited_at = 0.0
         self._blocks: Any = importlib.import_module("tests.slicer.bed.blocks")
         self._panels: Any = importlib.import_module("tests.slicer.panel_bed")
         self.labels = np.where(study.labels <= 3, study.labels, 0).astype(np.uint8)
@@ -55,7 +63,7 @@ class Window:
         made: list[Any] = []
         with self.measuring("panel made, once"):
             self.later(lambda: made.append(self._panels.open_panel(bed)))
-            bed.pump(lambda: made or bed.errors, _SECONDS)
+            bed.pump(lambda: (made and made[0]._panel.is_made) or bed.errors, _SECONDS)
         bed.check()
         self.widget = made[0]
         self.panel, self.session = self.widget.panel, self.widget.logic.session
@@ -131,8 +139,8 @@ class Window:
             self.until(lambda: self.panel.measures.function is not None)
         for frame in set(range(workspace.cine.n_frames)) - {0, es}:
             workspace.release(frame)
-        finished: list[Any] = []
-        self.session.propagation.finished.connect(finished.append)
+        finished: list[float] = []
+        self.session.propagation.finished.connect(lambda _params: finished.append(time.perf_counter()))
         self.click("propagation asked for, result arrives", "Propagate", "propagateButton", lambda: finished)
         live = self.panel.section("Propagate").ui.liveBox
         live.click()
@@ -142,6 +150,7 @@ class Window:
             with self.measuring("live edit, the other frames follow"):
                 self.later(lambda drawn=drawn: self._draw(drawn))  # type: ignore[misc]
                 self.until(lambda done=done: len(finished) > done)  # type: ignore[misc]
+            self.followed.append(finished[-1] - self._edited_at)
         live.click()
 
     def _draw(self, labels: Any) -> None:
@@ -150,6 +159,7 @@ class Window:
             part = (labels == value).astype(np.uint8)
             proxy, volume = workspace.segmentations.proxy, workspace.cine.proxy
             self.bed.slicer.util.updateSegmentBinaryLabelmapFromArray(part, proxy, name, volume)
+        self._edited_at = time.perf_counter()
 
     def looks(self) -> None:
         """Playing, with contours, with surfaces, with motion."""
@@ -241,15 +251,15 @@ class Window:
         return self
 
 
-def measure(address: str, study: PhantomStudy, folder: Path) -> dict[str, list[tuple[float, float]]]:
-    """Everything once; see `Window.found`."""
+def measure(address: str, study: PhantomStudy, folder: Path) -> Window:
+    """Everything once."""
     open_bed = importlib.import_module("tests.slicer.bed").open_bed
     with open_bed(folder) as bed, pytest.MonkeyPatch.context() as patched:
         patched.syspath_prepend(str(_MODULE))
         window = Window(bed, study, folder).at(address)
         for part in (window.files, window.contours, window.looks, window.ends):
             part()
-        return window.found
+        return window
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -267,6 +277,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     study = make_study(REPORT_SEEDS[0], wanted)
     found: dict[str, list[tuple[float, float]]] = {}
+    followed: list[float] = []
     with tempfile.TemporaryDirectory() as name:
         studies = Path(name) / "studies"
         studies.mkdir()
@@ -274,13 +285,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for number in range(options.repeats):
                 folder = Path(name) / f"run{number}"
                 folder.mkdir()
-                for what, blocks in measure(address, study, folder).items():
+                window = measure(address, study, folder)
+                followed += window.followed
+                for what, blocks in window.found.items():
                     found.setdefault(what, []).extend(blocks)
     print("| longest block of the main thread, ms | median | largest | with other programs' time | n |")
     print("|---|---|---|---|---|")
     for what, blocks in found.items():
         own, wall = 1000 * np.array(blocks).T
         print(f"| {what} | {np.median(own):.0f} | {own.max():.0f} | {wall.max():.0f} | {len(own)} |")
+    print("\n| with the whole panel, s | median | largest | n |\n|---|---|---|---|")
+    print(f"| other frames follow an edit | {np.median(followed):.2f} | {max(followed):.2f} | {len(followed)} |")
 
 
 if __name__ == "__main__":
