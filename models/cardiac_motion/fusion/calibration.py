@@ -23,6 +23,9 @@ Mask = npt.NDArray[np.bool_]
 
 LARGEST_MM = 4.0
 """A larger difference is no matter of convention."""
+USUAL_MM = 2.0
+"""Difference that is usual among conventions. The further a segmentation goes beyond, the less it is believed, as
+what makes up for it at a key frame need not do so where the heart has contracted."""
 SLICE_SHARE = 0.7
 """What a slice's own difference counts, against that of the whole stack."""
 CONVENTION_MM = 0.5
@@ -38,7 +41,8 @@ class Calibration:
 
     Attributes:
         bias_mm: (Z, C), how much further out than the reader it draws the border of each region.
-        trust: (Z, C), from 0 to 1, how well it agrees with the reader once that has been taken out.
+        trust: (Z, C), from 0 to 1, how well it agrees with the reader once that has been taken out, and how usual
+            that is.
     """
 
     bias_mm: Vector
@@ -67,7 +71,8 @@ def calibrate(seen: Floats, drawn: Mask, spacing: Sequence[float], cap_mm: float
     both = (moved & drawn).sum(axis=(2, 3))
     total = moved.sum(axis=(2, 3)) + drawn.sum(axis=(2, 3))
     dice = np.where(drawn.any(axis=(2, 3)), 2 * both / np.maximum(total, 1), np.nan)
-    trust = np.clip((dice - WORTHLESS) / (TRUSTED - WORTHLESS), 0, 1)
+    usual = (USUAL_MM / np.maximum(np.abs(bias), USUAL_MM)) ** 2
+    trust = usual * np.clip((dice - WORTHLESS) / (TRUSTED - WORTHLESS), 0, 1)
     # A slice without the region says nothing about borders: it takes what the stack says, else 0.
     return Calibration(bias, np.nan_to_num(np.where(np.isnan(trust), _medians(trust), trust)))
 

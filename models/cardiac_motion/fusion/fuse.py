@@ -216,7 +216,7 @@ class _Fusion:
                 found[label] = np.tile(np.any(list(drawn.values()), axis=0), (len(mask), 1))
             elif label in self.known:
                 score = scores(seen[1 + i], mask, self.plane)
-                found[label] = presence(score, Evidence(drawn, self.weights, self.steps))
+                found[label] = presence(score, Evidence(drawn, self.weights, self.steps, self.motion.spacing[0]))
             else:
                 found[label] = mask.any(axis=(2, 3))
         return found

@@ -33,6 +33,11 @@ SWITCH = 4.0
 if they are fewer."""
 FRAMES = 25
 _LEAST_SWITCH = 1.0
+_PRIOR = 0.05
+"""Nats, for what the nearer key frame says where the segmentation says nothing."""
+REACH_MM = 30.0
+"""How far a ventricle moves through the slices, and its cavity closes from the apex, at most: a slice that lies
+deeper among those that hold the structure holds it at all times, whatever the segmentation misses."""
 LARGEST_EVIDENCE = 3.0
 """Nats that one frame can give."""
 MONOTONE = 0.6
@@ -48,11 +53,13 @@ class Evidence:
         held: (Z,) bool by key frame: slices in which it was drawn.
         weights: of key frames at every frame, as `blend_weights` gives them.
         steps: (T,) share of the cycle from each frame to the next, as `cycle_steps` gives them.
+        slice_mm: from slice to slice.
     """
 
     held: Mapping[int, Mask]
     weights: Mapping[int, Mapping[int, float]]
     steps: Vector
+    slice_mm: float
 
 
 def scores(probability: Floats, regions: Mask, spacing: Sequence[float]) -> Vector:
@@ -89,10 +96,18 @@ def presence(score: Vector, evidence: Evidence) -> Mask:
     nats = np.zeros((frames, slices))
     for key, held in evidence.held.items():
         weight = np.array([evidence.weights[t].get(key, 0.0) for t in range(frames)])
-        nats += weight[:, None] * _evidence(score, score[key], held)
+        nats += weight[:, None] * (_evidence(score, score[key], held) + np.where(held, _PRIOR, -_PRIOR))
+    deep = _deep(evidence)
+    if deep.any():
+        # A frame in which it misses what is certainly there says nothing about where there is nothing.
+        reliable = _share(score[:, deep].mean(axis=1))
+        nats = np.where(nats < 0, reliable[:, None] * nats, nats)
     found = np.zeros((frames, slices), dtype=bool)
     for z in range(slices):
         states = {key: bool(held[z]) for key, held in evidence.held.items()}
+        if deep[z]:
+            found[:, z] = True
+            continue
         states |= _between(states, evidence.steps)
         found[:, z] = cyclic_states(nats[:, z], states)
     return _without_gaps(found, evidence)
@@ -103,9 +118,28 @@ def _evidence(score: Vector, at_key: Vector, held: Mask) -> Vector:
     # Where it was not drawn: halfway from what it scored there to certainty.
     threshold = np.where(held, STILL_SEEN * at_key, 0.5 + 0.5 * at_key)
     # A segmentation that missed it where it was drawn, or saw it where it was not, is not asked.
-    believed = np.clip((np.where(held, at_key, 1 - at_key) - 0.3) / 0.4, 0, 1)
-    nats = _logit(score) - _logit(threshold)
-    return np.asarray(believed * np.clip(nats, -LARGEST_EVIDENCE, LARGEST_EVIDENCE))
+    believed = _share(np.where(held, at_key, 1 - at_key))
+    nats = believed * np.clip(_logit(score) - _logit(threshold), -LARGEST_EVIDENCE, LARGEST_EVIDENCE)
+    # One that misses it where it was drawn has nothing to say about where it is not.
+    finds = believed[held].mean() if held.any() else 0.0
+    return np.asarray(np.where(nats < 0, finds * nats, nats))
+
+
+def _deep(evidence: Evidence) -> Mask:
+    """Slices (Z,) that hold the structure at every key frame, too deep among others for it to leave them."""
+    always = np.all(list(evidence.held.values()), axis=0)
+    place = np.flatnonzero(always)
+    if not len(place):
+        return always
+    z = np.arange(len(always))
+    # From the middle of a slice to the outer faces of the outermost ones that hold it.
+    inside = (np.minimum(z - place[0], place[-1] - z) + 0.5) * evidence.slice_mm
+    return np.asarray(always & (inside > REACH_MM))
+
+
+def _share(score: Vector) -> Vector:
+    """How far a segmentation is believed that scores so much of what is right."""
+    return np.clip((score - 0.3) / 0.4, 0, 1)
 
 
 def _logit(p: Vector) -> Vector:

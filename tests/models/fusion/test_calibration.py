@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cardiac_motion.fusion.calibration import calibrate, move_borders
+from cardiac_motion.fusion.calibration import USUAL_MM, calibrate, move_borders
 
 SPACING = (1.5, 1.2)
 CAP = 10.0
@@ -37,11 +37,15 @@ def test_a_bias_is_found(bias: float) -> None:
     found = calibrate(disc(18 + bias), disc(18) > 0.5, SPACING, CAP)
     # Drawn a little towards zero, the less the larger it is.
     assert found.bias_mm[0, 0] == pytest.approx(bias**3 / (bias**2 + 0.25), abs=0.25)
-    assert found.trust[0, 0] > 0.95
+    # Nothing is left of it, but the largest is hardly a convention.
+    usual = USUAL_MM / max(abs(found.bias_mm[0, 0]), USUAL_MM)
+    assert found.trust[0, 0] == pytest.approx(usual**2, abs=0.05)
 
 
 def test_a_small_difference_is_chance() -> None:
-    assert abs(calibrate(disc(18.3), disc(18) > 0.5, SPACING, CAP).bias_mm[0, 0]) < 0.15
+    found = calibrate(disc(18.3), disc(18) > 0.5, SPACING, CAP)
+    assert abs(found.bias_mm[0, 0]) < 0.15
+    assert found.trust[0, 0] > 0.95
 
 
 def test_a_slice_of_its_own_is_drawn_towards_the_others() -> None:

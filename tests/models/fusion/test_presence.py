@@ -17,7 +17,8 @@ FRAMES = 20
 
 def evidence(held: dict[int, list[bool]], frames: int = FRAMES) -> Evidence:
     steps = np.full(frames, 1 / frames)
-    return Evidence({key: np.array(each) for key, each in held.items()}, blend_weights(held, steps), steps)
+    states = {key: np.array(each) for key, each in held.items()}
+    return Evidence(states, blend_weights(held, steps), steps, slice_mm=8.0)
 
 
 def curve(at_key: float, later: float, since: int = 7, until: int = 13) -> np.ndarray:
@@ -80,6 +81,29 @@ def test_a_slice_between_two_others_is_not_left_out() -> None:
     # But one that the reader left out stays so.
     score[:, 1] = 0.05
     assert not presence(score, evidence({0: [True, False, True]}))[:, 1].any()
+
+
+def test_deep_among_others_a_slice_keeps_the_structure_whatever_is_missed() -> None:
+    score = np.full((FRAMES, 12), 0.95)
+    score[7:13, :6] = 0.02
+    held = presence(score, evidence({0: [True] * 12}))
+    # Base and apex are at most 30 mm away: of 8 mm slices, in the outer four.
+    assert np.flatnonzero(~held[10]).tolist() == [0, 1, 2, 3]
+
+
+def test_frames_in_which_nothing_is_seen_say_nothing_about_the_base() -> None:
+    score = np.full((FRAMES, 9), 0.95)
+    score[4:9] = 0.02
+    assert presence(score, evidence({0: [True] * 9})).all()
+    score[4:9, :7] = 0.95
+    assert not presence(score, evidence({0: [True] * 9}))[6, 8]
+
+
+def test_a_segmentation_that_sees_nothing_leaves_the_word_to_the_nearer_key_frame() -> None:
+    found = presence(np.zeros((FRAMES, 2)), evidence({0: [True, True], 8: [True, False]}))
+    assert found[:, 0].all()
+    assert found[[1, 2, 3, 15, 16, 19], 1].all()
+    assert not found[[5, 6, 9, 13], 1].any()
 
 
 def test_scores_ask_for_a_quarter_of_the_region_and_look_beside_an_empty_one() -> None:
