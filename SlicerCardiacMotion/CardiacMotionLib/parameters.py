@@ -21,6 +21,8 @@ class Parameters:
         entropy: whether a segmentation comes with how unsure the model is.
         entropyOpacity: of its overlay, in percent.
         motionModel: that carries contours; "" for the server's default.
+        modelOptions: of all models, as `model_options.write_chosen` writes them; those not in it are as the models
+            have them.
         live: whether the other frames follow every edit.
         fromThisFrame: only this frame is carried, not all that were contoured.
         onlyRange: only frames of the range are written.
@@ -37,6 +39,7 @@ class Parameters:
     entropy: bool = False
     entropyOpacity: Annotated[int, WithinRange(10, 100)] = 50  # noqa: N815
     motionModel: str = ""  # noqa: N815 - as in the .ui files, as usual in Slicer
+    modelOptions: str = ""  # noqa: N815
     live: bool = False
     fromThisFrame: bool = False  # noqa: N815
     onlyRange: bool = False  # noqa: N815

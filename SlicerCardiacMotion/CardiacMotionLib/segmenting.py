@@ -42,11 +42,13 @@ class Wish:
         task: of the server: a model's name, or `FUSED`.
         frame: the only one, or None for all.
         entropy: whether to send how unsure the model is.
+        options: of the model, where they are not its own.
     """
 
     task: str
     frame: int | None = None
     entropy: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def models_that_segment(offer: Offer | None) -> dict[str, str]:
@@ -88,6 +90,7 @@ class _Request:
     affine: Any
     frame_seconds: float
     key_labels: Mapping[int, Labels] = field(default_factory=dict)
+    motion: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def frames(self) -> tuple[int, ...]:
@@ -113,8 +116,12 @@ def _segment(client: Client, request: _Request, task: Task[_Answer]) -> _Answer:
     with tempfile.TemporaryDirectory(prefix="CardiacMotion-") as name:
         folder = Path(name)
         drawn: Path | None = None
+        if wish.options:
+            params["options"] = dict(wish.options)
         if wish.task == FUSED:
             params["key_frames"] = sorted(request.key_labels)
+            motion = {"model": "motion_model", "options": "motion_options"}
+            params |= {name: request.motion[told] for told, name in motion.items() if told in request.motion}
             drawn = folder / "drawn.nii.gz"
             values = np.zeros(request.shape, np.uint8)
             for frame, labels in request.key_labels.items():
@@ -196,12 +203,15 @@ class Segmenting:
         if wish.task == FUSED:
             workspace.key_labels()
 
-    def start(self, workspace: Workspace, wish: Wish, on_gone: OnGone | None = None) -> None:
+    def start(
+        self, workspace: Workspace, wish: Wish, motion: Mapping[str, Any], on_gone: OnGone | None = None
+    ) -> None:
         """Segment frames.
 
         Args:
             workspace: the case.
             wish: what of it.
+            motion: model and options that carry the contours of `FUSED`, as the motion task has them.
             on_gone: called in place of `failed` where the server does not have the image any more.
 
         Raises:
@@ -218,6 +228,7 @@ class Segmenting:
             affine=cine.affine,
             frame_seconds=cine.frame_seconds,
             key_labels=workspace.key_labels() if wish.task == FUSED else {},
+            motion=motion,
         )
         target = self._link.target
 

@@ -62,7 +62,7 @@ class Session:
         segmenting: has a model propose labels.
         live: has the other frames follow an edit.
         workspace_changed: emitted with the new workspace, or None.
-        motion_params: of the motion task, as the panel has them: the model; its options are the server's defaults.
+        motion_params: of the motion task, as the panel has them: the model, and options that are not its own.
         scope: what of the labels is carried, and to which frames, as the panel has it; also where `live` asks.
         last_answer: parameters of the last answer that labels came with.
         is_following: whether the last propagation was asked for by `live`, not by the reader.
@@ -167,7 +167,9 @@ class Session:
         """
         workspace = self.need_workspace()
         self.segmenting.check(workspace, wish)  # whatever is wrong is told before anything is sent
-        self.cases.on_server(workspace, lambda on_gone: self.segmenting.start(workspace, wish, on_gone))
+        self.cases.on_server(
+            workspace, lambda on_gone: self.segmenting.start(workspace, wish, self.motion_params, on_gone)
+        )
 
     def cancel_segmentation(self) -> None:
         """Want no more of it, nor of the cine being sent for it."""

@@ -69,7 +69,7 @@ def test_of_labels(reader: Reader, over: threading.Event) -> None:
     assert (workspace.states.key_frames, len(workspace.states.segmented)) == ((DRAWN,), SHAPE[0] - 1)
     asked = [json.loads(each.parts["params"][1]) for each in reader.fake.requests if kind_of(each) == "job"]
     assert asked[-1] == {"frames": "all", "entropy": False}
-    assert asked[-2] == {"frames": "all", "entropy": False, "key_frames": [DRAWN]}
+    assert asked[-2] == {"frames": "all", "entropy": False, "key_frames": [DRAWN], "motion_model": "quick"}
 
 
 def test_of_entropy(reader: Reader) -> None:

@@ -10,8 +10,9 @@ from slicer.i18n import tr as _
 
 from CardiacMotionLib.cine import Cine
 from CardiacMotionLib.frame_states import FrameState
+from CardiacMotionLib.model_options import chosen_of
 from CardiacMotionLib.sections.section import Hints, Panel, Section
-from CardiacMotionLib.segmenting import Wish, chosen_model
+from CardiacMotionLib.segmenting import KIND, Wish, chosen_model
 from CardiacMotionLib.structures import VENTRICLES
 from CardiacMotionLib.suggestion import suggestion_of
 from CardiacMotionLib.workspace import Workspace
@@ -146,7 +147,13 @@ class ContourSection(Section):
 
     def _propose(self) -> None:
         session, parameters = self.session, self.panel.parameters
-        wish = Wish(self._model, session.need_workspace().cine.frame, parameters.entropy)
+        models = () if self.offer is None else self.offer.models_of(KIND)
+        wish = Wish(
+            self._model,
+            session.need_workspace().cine.frame,
+            entropy=parameters.entropy,
+            options=chosen_of(models, self._model, parameters.modelOptions),
+        )
         self.panel.show_progress(self, session.cancel_segmentation)
         session.segment(wish)
 

@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from CardiacMotionLib.frame_strip import FrameStrip, legend
 from CardiacMotionLib.propagation import TASK
+from CardiacMotionLib.sections.options import OptionsBox
 from CardiacMotionLib.sections.section import Hints, Panel, Section, fill_combo
 from CardiacMotionLib.session import Scope
 from CardiacMotionLib.suggestion import suggestion_of
@@ -31,6 +32,7 @@ class PropagateSection(Section):
         self.on_click(self.ui.releaseButton, self._release)
         self.ui.modelCombo.connect("activated(int)", self._choose_model)
         self.ui.liveBox.connect("clicked()", self._live_clicked)
+        self.options = OptionsBox(self, self.ui.optionsBox)
         self._percent = 0
         propagation = self.session.propagation
         self.listen(propagation.finished, self._finished)
@@ -51,8 +53,9 @@ class PropagateSection(Section):
         parameters, ui, session = self.panel.parameters, self.ui, self.session
         models = self.offer.models_of("motion") if self.offer else ()
         named = {model.name: f"{model.name} {model.version or ''}".strip() for model in models}
-        model = fill_combo(ui.modelCombo, named, parameters.motionModel)
-        session.motion_params = {"model": model} if model else {}
+        chosen = fill_combo(ui.modelCombo, named, parameters.motionModel)
+        self.options.update(next((model for model in models if model.name == chosen), None))
+        session.motion_params = self._params()
         session.scope = self._scope()
         session.live.is_on = parameters.live and self.is_wanted()
         workspace = self.workspace
@@ -121,9 +124,18 @@ class PropagateSection(Section):
         self.panel.update_soon()
 
     def _propagate(self) -> None:
-        self.session.scope = self._scope()
+        # As it is now, whether or not the panel has been brought up to date.
+        self.session.scope, self.session.motion_params = self._scope(), self._params()
         self.panel.show_progress(self, self._cancel)
         self.session.propagate()
+
+    def _params(self) -> dict[str, Any]:
+        """Of the motion task: the model, and its options where others than its own are chosen."""
+        model = self.options.model
+        if model is None:
+            return {}
+        values = self.options.values
+        return {"model": model.name, **({"options": values} if values else {})}
 
     def _scope(self) -> Scope:
         parameters = self.panel.parameters

@@ -9,8 +9,11 @@ import slicer
 from slicer.i18n import tr as _
 
 from CardiacMotionLib.alignment_preview import AlignmentPreview, end_of_another
+from CardiacMotionLib.client import OfferedModel
 from CardiacMotionLib.entropy_overlay import EntropyOverlay
 from CardiacMotionLib.frame_states import FrameState
+from CardiacMotionLib.model_options import chosen_of
+from CardiacMotionLib.sections.options import OptionsBox
 from CardiacMotionLib.sections.section import Hints, Panel, Section, fill_combo
 from CardiacMotionLib.segmenting import FUSED, KIND, Done, Wish, chosen_model, models_that_segment
 from CardiacMotionLib.slice_shifts import SliceShifts, shifts_of
@@ -29,6 +32,7 @@ class SegmentSection(Section):
         super().__init__(panel)
         self._hints = Hints()
         self._preview: AlignmentPreview | None = None
+        self.options = OptionsBox(self, self.ui.optionsBox)
         ui, segmenting = self.ui, self.session.segmenting
         self.on_click(ui.thisFrameButton, self._segment_this_frame)
         self.on_click(ui.allFramesButton, lambda: self._segment(Wish(self._model)))
@@ -64,6 +68,7 @@ class SegmentSection(Section):
         ui, session, offer = self.ui, self.session, self.offer
         named = models_that_segment(offer)
         fill_combo(ui.modelCombo, named, self.panel.parameters.segmentationModel)
+        self.options.update(next((each for each in self._models if each.name == self._model), None))
         workspace = self.workspace
         if workspace is None:
             return
@@ -122,7 +127,20 @@ class SegmentSection(Section):
 
     def _segment(self, wish: Wish) -> None:
         self.panel.show_progress(self, self.session.cancel_segmentation)
-        self.session.segment(Wish(wish.task, wish.frame, self.panel.parameters.entropy))
+        self.session.segment(
+            Wish(
+                wish.task,
+                wish.frame,
+                entropy=self.panel.parameters.entropy,
+                options=chosen_of(
+                    self._models, wish.task, self.panel.parameters.modelOptions, chosen_for=self._model
+                ),
+            )
+        )
+
+    @property
+    def _models(self) -> tuple[OfferedModel, ...]:
+        return () if self.offer is None else self.offer.models_of(KIND)
 
     def _choose_model(self, index: int) -> None:
         self.panel.parameters.segmentationModel = self.ui.modelCombo.itemData(index)
