@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from cardiac_motion.atomic import atomic_path
 
-from benchmarks.hostile import access, dicom, files, forms, ids, params, raw, routes
+from benchmarks.hostile import access, dicom, files, forms, ids, params, raw, routes, segmentation
 from benchmarks.hostile.request import Hostile
 from benchmarks.hostile.site import hostile_site
 
@@ -25,6 +25,7 @@ GROUPS: dict[str, list[Hostile]] = {
     "ids, tags, versions": ids.REQUESTS,
     "routes, methods, names, jobs": routes.REQUESTS,
     "parameters": params.REQUESTS,
+    "segmentation and alignment": segmentation.REQUESTS,
     "files": files.REQUESTS,
     "DICOM archives": dicom.REQUESTS,
     "hosts, origins, tokens": access.REQUESTS,
