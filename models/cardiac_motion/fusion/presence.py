@@ -122,7 +122,7 @@ def _evidence(score: Vector, at_key: Vector, held: Mask) -> Vector:
     nats = believed * np.clip(_logit(score) - _logit(threshold), -LARGEST_EVIDENCE, LARGEST_EVIDENCE)
     # One that misses it where it was drawn has nothing to say about where it is not.
     finds = believed[held].mean() if held.any() else 0.0
-    return np.asarray(np.where(nats < 0, finds * nats, nats))
+    return np.asarray(np.where((nats < 0) & ~held, finds * nats, nats))
 
 
 def _deep(evidence: Evidence) -> Mask:
