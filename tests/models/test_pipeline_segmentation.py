@@ -202,7 +202,7 @@ def test_a_gap_among_the_slices_and_a_frame_without_lv_are_said() -> None:
     ]
     labels[1] = 0
     assert pipeline_segmentation._gaps((0, 4, 8), labels)[0] == "no LV was found in frames 4"
-    (nothing,) = pipeline_segmentation._gaps((0, 4, 8), 0 * labels)
+    (nothing,) = pipeline_segmentation._gaps((0, 4, 8), np.zeros_like(labels))
     assert nothing.startswith("no LV was found in any frame")
 
 
