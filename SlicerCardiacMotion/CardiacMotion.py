@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from slicer.util import VTKObservationMixin
 
 if TYPE_CHECKING:
     from CardiacMotionLib.panel import Panel
+    from CardiacMotionLib.panel_making import PanelMaking
     from CardiacMotionLib.parameters import Parameters
     from CardiacMotionLib.session import Session
 
@@ -44,8 +46,7 @@ class CardiacMotion(ScriptedLoadableModule):
             "Motion is estimated by the server of CardiacMotion. The extension is built on 3D Slicer's Sequences, "
             "Segmentations, Segment Editor and Plots."
         )
-        # Other modules, Sample Data among them, are there only once Slicer has started.
-        slicer.app.connect("startupCompleted()", self._offer_sample_data)
+        slicer.app.connect("startupCompleted()", self._offer_sample_data)  # Sample Data is there only then
 
     def _offer_sample_data(self) -> None:
         from CardiacMotionLib.sample_data import register  # noqa: PLC0415
@@ -59,31 +60,22 @@ class CardiacMotionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def __init__(self, parent: Any = None) -> None:
         self.logic: CardiacMotionLogic | None = None
-        self._panel: Panel | None = None
+        self._making: PanelMaking | None = None
         VTKObservationMixin.__init__(self)
         ScriptedLoadableModuleWidget.__init__(self, parent)
 
     @property
     def panel(self) -> Panel | None:
         """The whole panel; what is not made yet is made now. None before `setup` and after `cleanup`."""
-        if self._panel is not None:
-            self._panel.make_all()
-        return self._panel
+        return None if self._making is None else self._making.whole()
 
     def setup(self) -> None:
-        """Begin the panel; its sections follow one by one as the window is idle."""
-        # Not at the top: it reads a good many files, and Slicer starts without them.
-        from CardiacMotionLib.panel import Panel  # noqa: PLC0415
+        """Begin the panel, which follows bit by bit as the window is idle: it reads a good many files."""
+        from CardiacMotionLib.panel_making import PanelMaking  # noqa: PLC0415
 
         ScriptedLoadableModuleWidget.setup(self)
         self.logic = CardiacMotionLogic()
-        frame = slicer.util.loadUI(self.resourcePath("UI/CardiacMotion.ui"))
-        self.layout.addWidget(frame)
-        frame.setMRMLScene(slicer.mrmlScene)
-        logic = self.logic
-        self._panel = Panel(
-            frame, self.resourcePath, logic.session, logic.parameters, logic.start_timer, logic.single_shot
-        )
+        self._making = PanelMaking(partial(self._begin, self.logic), self.logic.single_shot)
         for event, call in (
             (slicer.mrmlScene.StartCloseEvent, self._scene_closes),
             (slicer.mrmlScene.EndCloseEvent, self._scene_closed),
@@ -93,22 +85,31 @@ class CardiacMotionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def enter(self) -> None:
         """The user looks at the module."""
-        if self._panel is not None:
-            self._panel.enter()
+        if self._making is not None:
+            self._making.enter()
 
     def exit(self) -> None:
         """The user looks at another one; what is under way goes on."""
-        if self._panel is not None:
-            self._panel.leave()
+        if self._making is not None:
+            self._making.leave()
 
     def cleanup(self) -> None:
         """Slicer ends, or the module is loaded anew."""
         self.removeObservers()
-        panel, self._panel = self._panel, None
-        if panel is not None:
-            panel.close()
+        if self._making is not None:
+            self._making.close()
+            self._making = None
         if self.logic is not None:
             self.logic.close()
+
+    def _begin(self, logic: CardiacMotionLogic) -> Panel:
+        from CardiacMotionLib.panel import Panel  # noqa: PLC0415
+
+        frame = slicer.util.loadUI(self.resourcePath("UI/CardiacMotion.ui"))
+        self.layout.addWidget(frame)
+        frame.setMRMLScene(slicer.mrmlScene)
+        timers = logic.start_timer, logic.single_shot
+        return Panel(frame, self.resourcePath, logic.session, logic.parameters, *timers)
 
     def _scene_closes(self, _scene: Any, _event: Any) -> None:
         if self.panel is not None:
@@ -124,21 +125,22 @@ class CardiacMotionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
 
 class CardiacMotionLogic(ScriptedLoadableModuleLogic):
-    """The session, with Slicer's timers.
-
-    Attributes:
-        session: what the module is doing; it knows no Qt.
-    """
-
-    session: Session
+    """The session, with Slicer's timers."""
 
     def __init__(self) -> None:
-        from CardiacMotionLib.session import Session  # noqa: PLC0415
-
         ScriptedLoadableModuleLogic.__init__(self)
         self._is_closed = False
         self._timers = qt.QObject()  # owns the timers: they live until they are stopped, or the logic goes
-        self.session = Session(self.start_timer, self.single_shot)
+        self._session: Session | None = None
+
+    @property
+    def session(self) -> Session:
+        """What the module is doing; it knows no Qt. Made when it is first asked for."""
+        from CardiacMotionLib.session import Session  # noqa: PLC0415
+
+        if self._session is None:
+            self._session = Session(self.start_timer, self.single_shot)
+        return self._session
 
     def parameters(self) -> Parameters:
         """The typed parameter node of the scene."""
@@ -178,7 +180,8 @@ class CardiacMotionLogic(ScriptedLoadableModuleLogic):
     def close(self) -> None:
         """Stop everything, for good."""
         self._is_closed = True
-        self.session.close()
+        if self._session is not None:
+            self._session.close()
 
 
 class CardiacMotionTest(ScriptedLoadableModuleTest):

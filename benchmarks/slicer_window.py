@@ -62,8 +62,8 @@ class Window:
         self.failures: list[BaseException] = []
         made: list[Any] = []
         with self.measuring("panel made, once"):
-            self.later(lambda: made.append(self._panels.open_panel(bed)))
-            bed.pump(lambda: (made and made[0]._panel.is_made) or bed.errors, _SECONDS)
+            self.later(lambda: made.append(self._panels.begin_panel(bed)))
+            bed.pump(lambda: (made and self._panels.is_made(made[0])) or bed.errors, _SECONDS)
         bed.check()
         self.widget = made[0]
         self.panel, self.session = self.widget.panel, self.widget.logic.session

@@ -40,9 +40,22 @@ def write_cine(path: Path, shape: tuple[int, int, int, int] = SHAPE) -> Path:
     return path
 
 
-def open_panel(bed: Bed) -> Any:
-    """The module's widget, set up and entered."""
+def begin_panel(bed: Bed) -> Any:
+    """The module's widget, set up and entered; the panel in it follows bit by bit."""
     return bed.widget(importlib.import_module("CardiacMotion"))
+
+
+def is_made(widget: Any) -> bool:
+    """Whether the whole panel is there."""
+    begun = widget._making.begun
+    return begun is not None and bool(begun.is_made)
+
+
+def open_panel(bed: Bed) -> Any:
+    """The module's widget, set up and entered, with the whole panel."""
+    widget = begin_panel(bed)
+    bed.pump(lambda: is_made(widget), seconds=30, what="the panel")
+    return widget
 
 
 def load(bed: Bed, widget: Any, path: Path) -> Any:

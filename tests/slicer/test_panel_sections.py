@@ -12,7 +12,7 @@ import pytest
 
 from tests.slicer.bed.session import Bed
 from tests.slicer.client.fake_server import INFO, Fake, as_json
-from tests.slicer.panel_bed import connect, load, message, open_panel, settle, write_cine
+from tests.slicer.panel_bed import begin_panel, connect, is_made, load, message, open_panel, settle, write_cine
 
 SCRIPT = """
 from CardiacMotionLib.errors import InputError
@@ -84,15 +84,19 @@ def test_the_sections_are_those_of_the_package(bed: Bed) -> None:
 
 
 def test_the_panel_is_made_bit_by_bit_and_shown_when_it_is_whole(bed: Bed) -> None:
-    widget = open_panel(bed)
-    begun, seen = widget._panel, []
+    widget = begin_panel(bed)
+    making = widget._making
+    assert making.begun is None
+    bed.pump(lambda: making.begun is not None, what="the beginning")
+    begun: Any = making.begun
+    seen: list[tuple[int, bool]] = []
     frame = widget.parent.findChild(bed.slicer.qMRMLWidget)
 
-    def is_made() -> bool:
+    def looked() -> bool:
         seen.append((len(begun.sections), frame.visible))
-        return bool(begun.is_made)
+        return is_made(widget)
 
-    bed.pump(is_made, what="the panel")
+    bed.pump(looked, what="the panel")
     assert seen[0] == (0, False)
     assert len({count for count, _is_shown in seen}) == len(NAMES) + 1  # a turn after each
     assert [is_shown for _count, is_shown in seen] == [False] * (len(seen) - 1) + [True]
@@ -100,28 +104,53 @@ def test_the_panel_is_made_bit_by_bit_and_shown_when_it_is_whole(bed: Bed) -> No
     assert widget.panel.section("Contour")._is_entered
 
 
+def until_two_sections(bed: Bed, widget: Any) -> Any:
+    """The panel when it is half made."""
+    making = widget._making
+    bed.pump(lambda: making.begun is not None and len(making.begun.sections) == 2, what="two sections")
+    return making.begun
+
+
+def test_who_needs_the_panel_at_once_gets_it_whole(bed: Bed) -> None:
+    assert names(begin_panel(bed)) == NAMES
+    widget = begin_panel(bed)
+    begun = until_two_sections(bed, widget)
+    assert (names(widget), widget.panel) == (NAMES, begun)
+    assert begun.is_made
+
+
 def test_a_case_that_is_opened_before_the_panel_is_whole_is_shown(bed: Bed, tmp_path: Path) -> None:
-    widget = open_panel(bed)
+    widget = begin_panel(bed)
     loading: Any = importlib.import_module("CardiacMotionLib.cine_loading")
-    bed.pump(lambda: len(widget._panel.sections) == 2, what="two sections")
+    begun = until_two_sections(bed, widget)
     workspace = widget.logic.session.open(loading.cine_from_file(write_cine(tmp_path / "disc.nii.gz")))
-    bed.pump(lambda: widget._panel.is_made, what="the panel")
+    bed.pump(lambda: begun.is_made, what="the panel")
     settle(bed, widget)
     assert widget.panel.section("Contour").widget.visible
     assert widget.panel.parameters.browser is workspace.cine.browser
     assert widget.panel.measures is not None
 
 
-def test_the_module_goes_before_the_panel_is_whole(bed: Bed) -> None:
-    widget = open_panel(bed)
-    begun, link = widget._panel, widget.logic.session.link
-    bed.pump(lambda: len(begun.sections) == 2, what="two sections")
+def test_the_module_is_left_before_the_panel_is_begun(bed: Bed) -> None:
+    widget = begin_panel(bed)
+    widget.exit()
+    assert not widget.panel.section("Contour")._is_entered
+    widget.enter()
+    assert widget.panel.section("Contour")._is_entered
+
+
+@pytest.mark.parametrize("sections", [0, 2])
+def test_the_module_goes_before_the_panel_is_whole(bed: Bed, sections: int) -> None:
+    widget = begin_panel(bed)
+    making, link = widget._making, widget.logic.session.link
+    begun = until_two_sections(bed, widget) if sections else None
     bed.leave()
     assert link.failed._callbacks == []
-    count: list[int] = []
-    bed.qt.QTimer.singleShot(50, lambda: count.append(len(begun.sections)))
-    bed.pump(lambda: bool(count))
-    assert (count, widget.panel) == ([2], None)
+    later: list[bool] = []
+    bed.qt.QTimer.singleShot(50, lambda: later.append(True))
+    bed.pump(lambda: bool(later))
+    assert making.begun is begun
+    assert (len(begun.sections) if begun else 0, widget.panel) == (sections, None)
 
 
 @pytest.mark.usefixtures("dropped")

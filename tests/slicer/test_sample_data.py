@@ -19,7 +19,7 @@ from cardiac_motion.cli import main as command
 from cardiac_motion.io import read_cine, read_labels
 
 from tests.slicer.bed.session import Bed
-from tests.slicer.panel_bed import draw, load, settle, write_cine
+from tests.slicer.panel_bed import draw, load, open_panel, settle, write_cine
 
 RESOURCES = Path(__file__).parents[2] / "SlicerCardiacMotion" / "Resources"
 FILES = RESOURCES / "SampleData"
@@ -110,7 +110,7 @@ def test_a_case_that_is_worked_on_stays(bed: Bed, sources: list[dict[str, Any]],
 def test_files_that_are_damaged_are_one_message_and_the_scene_as_it_was(
     bed: Bed, sources: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    widget = bed.widget(importlib.import_module("CardiacMotion"))
+    widget = open_panel(bed)
     sample_data: Any = importlib.import_module("CardiacMotionLib.sample_data")
     nodes = bed.scene.GetNumberOfNodes()
     for name in ("CardiacMotionPhantom.nii.gz", "CardiacMotionPhantom_labels.nii.gz"):

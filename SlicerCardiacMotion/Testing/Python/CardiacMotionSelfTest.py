@@ -176,6 +176,8 @@ class CardiacMotionSelfTest(unittest.TestCase):
         for _round in EntropyOverlay.build(cine, {3: values}, float(np.log(4))):
             slicer.app.processEvents()
         overlay = EntropyOverlay.find(cine)
+        if overlay is None:
+            self.fail("there is no overlay")
         cine.frame = 3
         overlay.show(0.5)
         slicer.app.processEvents()
