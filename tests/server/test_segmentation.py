@@ -259,7 +259,7 @@ def test_info_lists_the_models_with_weights(client: Client) -> None:
     found = {model.name: model for model in offer.models_of("segmentation")}
     assert {"unet", "fused"} <= set(found) <= set(offer.tasks)
     assert found["unet"].default_for == ("segmentation",)
-    assert set(found["unet"].options["properties"]) == {"flips", "tidy"}
+    assert set(found["unet"].options["properties"]) == {"flips", "tidy", "view"}
     assert (info["models"]["unet"]["type"], info["models"]["unet"]["config"]) == ("segmentation", {"frame": 0})
     # What stock clients cannot drive has a type that they do not know.
     assert info["models"]["fused"]["type"] not in {
