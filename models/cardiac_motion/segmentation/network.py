@@ -66,8 +66,8 @@ def wrong_view(name: str, views: Sequence[str], cine: Cine, view: str) -> str:
     """What to tell who asks a model for another view than those that it is made for."""
     slices = "1 slice" if cine.shape[1] == 1 else f"{cine.shape[1]} slices"
     return (
-        f"{name} has weights for view {', '.join(views)}, got a cine of {slices}, taken for view {view}; the option "
-        "view says which it is, where the number of slices misleads"
+        f"{name} has weights for view {', '.join(views)}, got a cine of {slices}, taken for view {view}; where "
+        "their number misleads, the option view says which it is"
     )
 
 
