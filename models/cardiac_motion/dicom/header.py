@@ -9,6 +9,7 @@ import io
 import math
 import re
 import struct
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -110,7 +111,10 @@ class Elements:
         if isinstance(element, RawDataElement):
             if not element.value:
                 return []
-            element = DataElement_from_raw(element._replace(VR="SQ"))
+            with warnings.catch_warnings():
+                # Of character sets that pydicom does not know; nothing that is kept needs one.
+                warnings.simplefilter("ignore", UserWarning)
+                element = DataElement_from_raw(element._replace(VR="SQ"))
         if element is None or element.VR != "SQ":
             return []
         return [Elements(_finder(item), little_endian=self._order == "<") for item in element.value]

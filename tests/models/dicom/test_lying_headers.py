@@ -11,6 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 from cardiac_motion.cine import Cine
+from cardiac_motion.dicom.header import Elements
 from cardiac_motion.dicom.importer import import_dicom
 from cardiac_motion.errors import InputError
 from pydicom.dataset import FileDataset
@@ -170,3 +171,12 @@ def test_a_deflated_file_without_its_end(folder: Path) -> None:
 def test_numbers_of_python_alone_are_no_decimal_strings(folder: Path) -> None:
     with pytest.raises(InputError, match="rescale slope and intercept"):
         import_dicom(change(folder, raw("RescaleIntercept", "DS", b"1_000 ")))
+
+
+def test_character_sets_within_sequences_make_no_noise() -> None:
+    tag = pydicom.tag.Tag("PixelMeasuresSequence")
+    inner = b"\x08\x00\x05\x00\x04\x00\x00\x00RGB " + b"\x28\x00\x30\x00\x04\x00\x00\x001\\2 "
+    item = b"\xfe\xff\x00\xe0" + len(inner).to_bytes(4, "little") + inner
+    element = pydicom.dataelem.RawDataElement(tag, "UN", len(item), item, 0, True, True)
+    (found,) = Elements(lambda _: element).items("PixelMeasuresSequence")
+    assert found.numbers("PixelSpacing", 2) == (1.0, 2.0)
