@@ -132,6 +132,8 @@ class OptionsBox:
             self._choose(option, value)
 
     def _typing_ends(self, option: Option, line: Any) -> None:
+        if self.widgets.get(option.name) is not line:
+            return  # it was left because another model's took its place
         text = line.text
         if not from_text(option, text)[0]:
             expected = _("Expected a whole number") if option.kind is Kind.WHOLE else _("Expected a number")
