@@ -38,6 +38,8 @@ Mask = npt.NDArray[np.bool_]
 
 _ABSENT = np.float32(-20.0)
 """Log-odds of a region that is not in a slice."""
+_WIDE = 1 / 3
+"""Share of the widest slice's cavity from which on one is too wide to have closed."""
 _LEAST = 0.01
 """Probabilities are held between this and its complement: no network is surer than that."""
 
@@ -219,6 +221,11 @@ class _Fusion:
                 found[label] = presence(score, Evidence(drawn, self.weights, self.steps, self.motion.spacing[0]))
             else:
                 found[label] = mask.any(axis=(2, 3))
+        if self.is_short_axis and {Label.LV, Label.MYO} <= found.keys():
+            # A cavity that the motion still has wide has not closed, as near the apex, but left the slice, and its
+            # wall with it: a wall alone would fill the atrium.
+            wide = (carried == Label.LV).sum(axis=(2, 3))
+            found[Label.MYO] &= found[Label.LV] | (wide < _WIDE * wide.max(axis=1, keepdims=True))
         return found
 
     def odds(self, t: int, uncertainty_mm: Floats | None) -> Floats:

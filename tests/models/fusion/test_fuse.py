@@ -76,6 +76,20 @@ def test_a_bias_at_the_key_frame_is_taken_out_of_the_others(heart: Any, fused: F
     assert found.bias_mm[Label.LV,][1] == pytest.approx(bias, abs=0.35)
 
 
+def test_where_a_wide_cavity_has_left_the_slice_no_wall_is_left_in_its_place(heart: Any) -> None:
+    truth = heart.truth()
+    seen = heart.segmentation()
+    around = heart.segmentation(bias_mm=0.0).probabilities
+    for t in heart.gone:
+        # The ring is still seen, as the wall of an atrium may look, and what it encloses is not the LV.
+        around[t, :, -1] = around[t, :, 0]
+        around[t, 0, -1] += around[t, 3, -1]
+        around[t, 3, -1] = 0
+    found = fuse(replace(seen, probabilities=around), heart.motion(), {0: truth[0]})
+    assert not found.labels[ES, -1].any()
+    assert found.held[Label.MYO][ES, :-1].all()
+
+
 def test_a_worthless_segmentation_changes_next_to_nothing(heart: Any) -> None:
     truth = heart.truth()
     alone = propagate(heart.motion(), {0: truth[0]})
