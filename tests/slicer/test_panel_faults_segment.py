@@ -227,11 +227,15 @@ def test_the_real_server_is_killed_in_the_middle(bed: Bed, tmp_path: Path) -> No
         assert f"127.0.0.1:{port}" in said[0]
         assert message(widget) == said[0]
         assert snapshot(bed, widget) == before
+    failures: list[BaseException] = []
+    finished: list[object] = []
+    session.segmenting.failed.connect(failures.append)
+    session.segmenting.finished.connect(finished.append)
     with serving(bed, tmp_path, port):
         button.click()
         bed.pump(lambda: not session.tasks.is_busy, seconds=90, what="the labels")
         settle(bed, widget)
-    # Of a disc alone the model may find nothing on some frames; nothing else is said.
-    assert all("expected" not in each for each in said[1:])
+    # What the model finds of a disc alone is its own affair.
+    assert (failures, len(finished)) == ([], 1)
     assert workspace.states.key_frames == ()
     assert LARGE[0] == workspace.cine.n_frames
