@@ -132,7 +132,7 @@ class OptionsBox:
             self._choose(option, value)
 
     def _typing_ends(self, option: Option, line: Any) -> None:
-        if self.widgets.get(option.name) is not line:
+        if option.name not in self.widgets or self.widgets[option.name] is not line:
             return  # it was left because another model's took its place
         text = line.text
         if not from_text(option, text)[0]:
