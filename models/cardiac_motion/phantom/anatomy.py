@@ -44,18 +44,34 @@ class Anatomy:
         return self.heart.endo(self.z).sqrt(), epi.sqrt(), rv_in.sqrt(), rv_out.sqrt()
 
     @cached_property
+    def _base(self) -> Tensor:
+        return self.heart.base(self.x, self.y)
+
+    @cached_property
+    def outflow(self) -> Tensor | None:
+        """Signed distance to the gap in the LV's wall where its outflow tract is; None for a wall all around."""
+        heart = self.heart
+        if heart.outflow_depth <= 0:
+            return None
+        # The gap widens towards the base.
+        up = ((self.z - heart.length) / heart.outflow_depth + 1).clamp(0, 1)
+        beside = wrap(self.theta - heart.outflow_angle).abs() - heart.outflow_half_angle * up.sqrt()
+        inner, outer = self._surfaces[0], self._surfaces[1]
+        return highest(beside * self.r, inner - self.r, self.r - outer, self.z - self._base, 0.5 - 20 * up)
+
+    @cached_property
     def _rv_top(self) -> Tensor:
         return self.heart.rv_top(self.theta)
 
     @cached_property
     def lv_cavity(self) -> Tensor:
         """Signed distance to the LV cavity, papillary muscles included."""
-        return highest(self.r - self._surfaces[0], self.heart.apex_wall - self.z, self.z - self.heart.length)
+        return highest(self.r - self._surfaces[0], self.heart.apex_wall - self.z, self.z - self._base)
 
     @cached_property
     def lv(self) -> Tensor:
         """Signed distance to the LV with its wall."""
-        return highest(self.r - self._surfaces[1], -self.z, self.z - self.heart.length)
+        return highest(self.r - self._surfaces[1], -self.z, self.z - self._base)
 
     @cached_property
     def rv_cavity(self) -> Tensor:
@@ -72,7 +88,7 @@ class Anatomy:
     def la_cavity(self) -> Tensor:
         """Signed distance to the left atrium."""
         body = ellipsoid(self.x, self.y, self.z, self.heart.la_centre, self.heart.la_radii)
-        return highest(body, self.heart.length - self.z, -self.aorta - VESSEL_WALL)
+        return highest(body, self._base - self.z, -self.aorta - VESSEL_WALL)
 
     @cached_property
     def ra_cavity(self) -> Tensor:
@@ -140,6 +156,8 @@ class Anatomy:
         result[self.la_cavity < 0] = int(Label.LA)
         result[self.rv_cavity < 0] = int(Label.RV)
         result[self.lv < 0] = int(Label.MYO)
+        if self.outflow is not None:
+            result[self.outflow < 0] = int(Label.BACKGROUND)
         result[self.lv_cavity < 0] = int(Label.LV)
         return result
 
@@ -159,6 +177,8 @@ class Anatomy:
         canvas.paint(self.la_cavity, Tissue.LA_BLOOD)
         canvas.paint(self.aorta, Tissue.ARTERY)
         canvas.paint(torch.minimum(self.lv, self._rv_wall), Tissue.MYOCARDIUM)
+        if self.outflow is not None:
+            canvas.paint(self.outflow, Tissue.ARTERY if heart.outflow_is_blood else Tissue.EPICARDIAL_FAT)
         canvas.paint(self.rv_cavity, Tissue.RV_BLOOD)
         canvas.paint(self.lv_cavity, Tissue.LV_BLOOD)
         # Trabeculae: strands of muscle within the cavities, denser towards the wall and the apex.
@@ -170,5 +190,5 @@ class Anatomy:
         strands = strands - heart.compaction * squeeze
         canvas.paint(highest((strands - coarse) * 2, self.lv_cavity), Tissue.PAPILLARY)
         canvas.paint(self.papillaries - 1.2 * coarse - 0.8 * (heart.compaction / 0.45) * squeeze, Tissue.PAPILLARY)
-        leaflet = (self.z - heart.length + 3 * (1 - self.r / heart.endo_radius)).abs() - 0.6
+        leaflet = (self.z - self._base + 3 * (1 - self.r / heart.endo_radius)).abs() - 0.6
         canvas.paint(highest(leaflet, self.r - self._surfaces[0], -self.aorta), Tissue.VALVE)

@@ -73,6 +73,13 @@ class Heart:
     own depth."""
     rv_compaction: float = 0.0
     """The same of the right ventricle."""
+    base_tilt: tuple[float, float] = (0.0, 0.0)
+    """Slopes, along x and y, of the plane of the mitral annulus."""
+    outflow_depth: float = 0.0
+    """How far below the base the wall begins to give way to the outflow tract, mm; 0 for a wall all around."""
+    outflow_half_angle: float = 0.0
+    outflow_is_blood: bool = True
+    """Whether blood fills the gap in the wall, or fat."""
 
     @property
     def epi_radius(self) -> float:
@@ -125,6 +132,17 @@ class Heart:
         """Height of the upper end of the RV cavity: the base, and the outflow tract in front."""
         u = wrap(theta - self.rv_angle - 0.7) / 0.6
         return self.length + self.rvot_height * (1 - u * u).clamp_min(0)
+
+    def base(self, x: Tensor, y: Tensor) -> Tensor:
+        """Height of the base of the left ventricle."""
+        a, b = self.base_tilt
+        return self.length + a * x + b * y
+
+    @property
+    def outflow_angle(self) -> float:
+        """Direction of the outflow tract of the left ventricle."""
+        x, y, _ = self.aorta_path[0]
+        return math.atan2(y, x)
 
     def outer_radius(self, theta: Tensor) -> Tensor:
         """Radius that holds both ventricles at every height, atria included."""

@@ -122,7 +122,7 @@ def draw_contrast(rng: np.random.Generator, *, random: bool, texture: bool, wide
             values[Tissue.PAPILLARY] = values[Tissue.MYOCARDIUM] * rng.uniform(0.9, 1.3)
         relative = np.array([_TEXTURE.get(t, 0.0) for t in Tissue])
         amplitude = relative * values * rng.uniform(0.7, 1.3)
-        if wide and rng.random() < 0.6:
+        if wide and rng.random() < 0.8:
             # Muscle pressed together looks just as the wall does: only its shape tells where the wall begins.
             values[Tissue.PAPILLARY] = values[Tissue.MYOCARDIUM]
             amplitude[Tissue.PAPILLARY] = amplitude[Tissue.MYOCARDIUM]

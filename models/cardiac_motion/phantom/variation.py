@@ -19,8 +19,8 @@ def vary_heart(heart: Heart, rng: np.random.Generator) -> Heart:
 
     Walls from thin to four times as thick, small to strongly dilated ventricles, a wide or narrow RV that reaches
     more or less far around and down, smooth to strongly trabeculated, with trabeculae that contraction leaves open
-    or closes. Wall and radius are lognormal about those of patients: where a wall's edge cannot be seen, the
-    likely one is to be learnt.
+    or closes; a base that is oblique, and whose wall gives way to the outflow tract. Wall and radius are lognormal
+    about those of patients: where a wall's edge cannot be seen, the likely one is to be learnt.
 
     Args:
         heart: as drawn for a patient; what is not drawn anew stays.
@@ -63,6 +63,10 @@ def vary_heart(heart: Heart, rng: np.random.Generator) -> Heart:
         papillary_heights=(length * uniform(0.15, 0.32), length * uniform(0.5, 0.8)),
         papillary_offset=uniform(0.55, 0.8),
         fat=uniform(0, 7),
-        compaction=uniform(0.2, 2.0),
+        compaction=uniform(0.4, 2.6),
         rv_compaction=uniform(0.0, 0.8),
+        base_tilt=(uniform(-0.15, 0.15), uniform(-0.15, 0.15)),
+        outflow_depth=uniform(0, 32),
+        outflow_half_angle=uniform(0.3, 1.6),
+        outflow_is_blood=bool(rng.random() < 0.6),
     )

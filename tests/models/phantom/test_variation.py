@@ -1,0 +1,76 @@
+"""What hearts to train on have that the phantom's patients do not: an oblique base, an outflow tract."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from cardiac_motion.labels import Label
+from cardiac_motion.phantom.anatomy import Anatomy
+from cardiac_motion.phantom.canvas import Canvas
+from cardiac_motion.phantom.heart import Heart, draw_heart
+from cardiac_motion.phantom.options import stream
+from cardiac_motion.phantom.tissues import Tissue, draw_contrast
+from cardiac_motion.phantom.variation import vary_heart
+from torch import Tensor
+
+
+def _heart() -> Heart:
+    return draw_heart(stream(5, "heart"))
+
+
+def _plane(heart: Heart, below_base: float) -> Anatomy:
+    line = torch.arange(-60.0, 61.0)
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    return Anatomy(heart, x, y, torch.full_like(x, heart.length - below_base))
+
+
+def _area(labels: Tensor, label: Label) -> int:
+    return int((labels == label).sum())
+
+
+def test_the_wall_gives_way_to_the_outflow_tract_and_the_pool_stays() -> None:
+    heart = _heart()
+    opened = replace(heart, outflow_depth=20.0, outflow_half_angle=0.8)
+    whole, gap = _plane(heart, 2).labels(), _plane(opened, 2).labels()
+    assert _area(gap, Label.LV) == _area(whole, Label.LV)
+    assert 0.15 < 1 - _area(gap, Label.MYO) / _area(whole, Label.MYO) < 0.35  # of a circle, 0.25
+    missing = (whole == Label.MYO) & (gap == Label.BACKGROUND)
+    theta = _plane(heart, 2).theta[missing]
+    away = torch.remainder(theta - heart.outflow_angle + math.pi, 2 * math.pi) - math.pi
+    assert float(away.abs().max()) < 0.85
+    assert torch.equal(_plane(opened, 21).labels(), _plane(heart, 21).labels())
+
+
+@pytest.mark.parametrize("is_blood", [True, False])
+def test_blood_or_fat_fills_the_gap(is_blood: bool) -> None:
+    heart = replace(_heart(), outflow_depth=20.0, outflow_half_angle=0.8, outflow_is_blood=is_blood)
+    anatomy = _plane(heart, 5)
+    contrast = draw_contrast(stream(1, "contrast"), random=False, texture=False)
+    canvas = Canvas(anatomy.x, contrast, edge=1.0)
+    nothing = torch.zeros_like(anatomy.x)
+    anatomy.paint(canvas, nothing, nothing, 0.0)
+    assert anatomy.outflow is not None
+    tissue = Tissue.ARTERY if is_blood else Tissue.EPICARDIAL_FAT
+    found = canvas.signal[anatomy.outflow < -2]
+    assert float(found.mean()) == pytest.approx(contrast.signal[tissue], abs=0.02)
+
+
+def test_an_oblique_base_ends_the_ventricle_where_its_plane_is() -> None:
+    heart = replace(_heart(), base_tilt=(0.2, 0.0))
+    labels = _plane(heart, 0).labels()
+    held = _plane(heart, 0).x[labels == Label.LV]
+    assert float(held.min()) > 0
+    assert _area(labels, Label.LV) > 0.4 * _area(_plane(_heart(), 1).labels(), Label.LV)
+
+
+def test_varied_hearts_stay_within_what_can_be_drawn() -> None:
+    hearts = [vary_heart(_heart(), stream(seed, "variation")) for seed in range(200)]
+    walls = torch.tensor([heart.wall for heart in hearts])
+    assert 8.5 < float(walls.median()) < 10.5
+    assert 4.5 <= float(walls.min()) < 6.5
+    assert 16 < float(walls.max()) <= 20
+    assert {heart.outflow_is_blood for heart in hearts} == {True, False}
+    assert max(heart.compaction for heart in hearts) > 2.3
