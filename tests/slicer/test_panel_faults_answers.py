@@ -234,18 +234,23 @@ def original_path(reader: Reader) -> Path:
     return Path(scene_state.get_json(reader.workspace.cine.sequence, "Source")["path"])
 
 
+def _files_around(folder: Path) -> set[Path]:
+    """What lies in a folder and beside it, but for the module's own folder."""
+    inside = {path for path in folder.rglob("*") if "CardiacMotion" not in path.parts}
+    return inside | set(folder.parent.iterdir())
+
+
 @pytest.mark.parametrize("image_id", ["../../x", "{outside}/x", "..", "/"])
 def test_of_a_download_whose_id_is_a_path(reader: Reader, image_id: str) -> None:
     """Whatever a server calls its cases, their files lie in the one folder."""
     outside = reader.folder / "outside"
     outside.mkdir()
     image_id = image_id.format(outside=outside)
-    before = {path for path in reader.folder.parent.rglob("*") if "CardiacMotion" not in path.parts}
+    before = _files_around(reader.folder)
     reader.server.answers = {"next": as_json({"id": image_id, "name": "x.nii.gz"})}
     assert reader.work("next") == ""
     assert len(reader.downloads) == 1
-    after = {path for path in reader.folder.parent.rglob("*") if "CardiacMotion" not in path.parts}
-    assert after == before
+    assert _files_around(reader.folder) == before
     assert reader.workspace.case.image_id == image_id
     assert original_path(reader).parent == reader.folder / "CardiacMotion"
 
