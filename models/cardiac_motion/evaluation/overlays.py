@@ -52,7 +52,8 @@ def overlay_figure(cases: Sequence[tuple[str, Snapshot]], model: str) -> Figure:
             ax.set_axis_off()
         for ax, z in zip(axes, slices, strict=False):
             show_slice(ax, case.target_image[z], case.spacing, **case.window)
-            for structure in case.structures:
+            # The wall's inner line is the cavity's too, which is drawn over it.
+            for structure in sorted(case.structures):
                 draw_outline(
                     ax, case.source_labels[z], structure, color="yellow", linewidth=0.8, linestyle=(0, (2, 2))
                 )

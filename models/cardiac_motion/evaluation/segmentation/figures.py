@@ -170,7 +170,8 @@ def contour_figure(cases: Sequence[tuple[str, _Kept]], method: str) -> Figure:
             ax.set_axis_off()
         for ax, z in zip(axes, slices, strict=False):
             show_slice(ax, frame.image[z], kept.spacing, **kept.window)
-            for structure in kept.structures:
+            # The wall's inner line is the cavity's too, which is drawn over it.
+            for structure in sorted(kept.structures):
                 draw_outline(ax, frame.found[method][z], structure, color=COLOURS[structure], linewidth=1.8)
                 draw_outline(ax, frame.truth[z], structure, color="white", linewidth=0.8)
             ax.set_xlabel(f"slice {z}", fontsize=8)
