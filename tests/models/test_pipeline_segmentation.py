@@ -206,7 +206,6 @@ def test_a_gap_among_the_slices_and_a_frame_without_lv_are_said() -> None:
     assert nothing.startswith("no LV was found in any frame")
 
 
-@pytest.mark.skipif("unet" not in segmentation_names(), reason="not run: the weights of unet are not there")
 def test_shipped_weights_find_the_heart_of_a_phantom() -> None:
     options = PhantomOptions(frames=6, slices=5, pixel_spacing=1.6, matrix=(176, 176), motion_truth=False)
     study = make_study(TEST_SEEDS[0], options)

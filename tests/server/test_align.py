@@ -17,7 +17,6 @@ from cardiac_motion.pipeline import propagate_cine
 from cardiac_motion.pipeline_alignment import alignment_for_motion
 from cardiac_motion.registration.base import with_options
 from cardiac_motion.registration.registry import motion_model
-from cardiac_motion.weights import shipped_weights
 from CardiacMotionLib.client import Client, ServerRefused
 
 from monailabel_app.lib.errors import Unprocessable
@@ -25,9 +24,6 @@ from monailabel_app.lib.infers.motion import MotionTask
 from monailabel_app.lib.memory import KnownMotions
 from tests.server.conftest import QUICK, Study
 
-needs_weights = pytest.mark.skipif(
-    "unet" not in shipped_weights(), reason="not run: the weights of unet are not in the package"
-)
 PARAMS = {"key_frames": [0], "options": {**QUICK, "dimensions": 3}, "align": True}
 
 
@@ -49,7 +45,6 @@ def displaced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder / "cine.nii.gz", folder / "ed.nii.gz"
 
 
-@needs_weights
 def test_the_motion_is_that_of_the_aligned_slices_and_kept_apart(
     client: Client, displaced: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -79,7 +74,6 @@ def test_the_motion_is_that_of_the_aligned_slices_and_kept_apart(
     assert set(aligned.warnings(expected.motion)) <= set(first.params["warnings"])
 
 
-@needs_weights
 def test_too_few_slices_are_told_and_a_single_one_is_refused(
     client: Client, study: Study, displaced: tuple[Path, Path], tmp_path: Path
 ) -> None:

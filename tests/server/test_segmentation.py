@@ -23,7 +23,6 @@ from cardiac_motion.registration.base import with_options
 from cardiac_motion.registration.registry import motion_model
 from cardiac_motion.segmentation.network import SegmentationOptions
 from cardiac_motion.slice_alignment import estimate_shifts
-from cardiac_motion.weights import shipped_weights
 from CardiacMotionLib.client import Client, InferAnswer, ServerRefused
 from requests_toolbelt import MultipartDecoder
 
@@ -32,9 +31,6 @@ from monailabel_app.lib.configs.segmentation import Segmentation
 from monailabel_app.lib.errors import as_request_error
 from monailabel_app.lib.memory import KnownMotions
 from tests.server.conftest import QUICK, Study
-
-if "unet" not in shipped_weights():
-    pytest.skip("not run: the weights of unet are not in the package", allow_module_level=True)
 
 IMAGE = "segment.case-1"
 SLOW = {"iterations": 3000, "levels": 2}

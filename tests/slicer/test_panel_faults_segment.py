@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cardiac_motion.weights import shipped_weights
 
 from tests.slicer.bed.session import Bed
 from tests.slicer.client.fake_server import DROP, Fake, Reply, infer_reply, job, refusal
@@ -198,7 +197,6 @@ def test_what_fails_is_told_where_it_was_asked_for(bed: Bed, reader: Reader) -> 
     assert layout.indexOf(frame.statusFrame) == layout.indexOf(contour) + 1
 
 
-@pytest.mark.skipif("unet" not in shipped_weights(), reason="not run: the weights of unet are not in the package")
 def test_the_real_server_is_killed_in_the_middle(bed: Bed, tmp_path: Path) -> None:
     port, widget = free_port(), open_panel(bed)
     session, said = widget.logic.session, listen(widget)

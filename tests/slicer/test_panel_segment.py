@@ -13,7 +13,6 @@ from cardiac_motion.io import read_cine, write_cine
 from cardiac_motion.phantom import PhantomOptions, make_study
 from cardiac_motion.pipeline_segmentation import Segmented, segment_cine
 from cardiac_motion.segmentation.network import SegmentationOptions
-from cardiac_motion.weights import shipped_weights
 
 from tests.slicer.bed.rendering import why_no_rendering
 from tests.slicer.bed.session import Bed
@@ -21,8 +20,6 @@ from tests.slicer.cut_texts import cut
 from tests.slicer.panel_bed import connect, load, message, open_panel, settle
 
 server = pytest.importorskip("monailabel_app.local_server", reason="not run: the server's part is not installed")
-if "unet" not in shipped_weights():
-    pytest.skip("not run: the weights of unet are not in the package", allow_module_level=True)
 
 COUNT = 6
 SECONDS = 120.0
