@@ -36,7 +36,7 @@ class Canvas:
     def paint(self, distance: Tensor, tissue: Tissue) -> None:
         """Paint a tissue where the signed distance (mm, negative inside) is below zero."""
         cover = (0.5 - distance / self.edge).clamp_(0, 1)
-        values = (self.contrast.signal[tissue], self.contrast.texture[tissue], float(tissue in _BLOOD))
+        values = (self.contrast.of(tissue), self.contrast.texture[tissue], float(tissue in _BLOOD))
         for layer, value in zip((self.signal, self.amplitude, self.blood), values, strict=True):
             layer.lerp_(layer.new_tensor(value), cover)
 

@@ -142,7 +142,7 @@ def _look(
     x, y, z = material
     coarse, fine = phantom.texture.at(x, y, z)
     squeeze = phantom.cycle.contraction(phase)
-    canvas = Canvas(x, phantom.contrast, edge=edge)
+    canvas = Canvas(x, phantom.contrast, edge=edge * phantom.contrast.blur)
     body = phantom.to_body((*phantom.shape.from_canonical(x, y, z), z))
     phantom.body.paint(canvas, *body, fine)
     anatomy = Anatomy(phantom.heart, x, y, z)
@@ -150,4 +150,6 @@ def _look(
     signal = canvas.signal + canvas.amplitude * (0.85 * coarse + 0.5 * fine)
     if flow is not None and at is not None:
         signal = signal * (1 + canvas.blood * flow.change(phantom, at, phase))
-    return signal.clamp_min(0).mean(dim=0), anatomy.labels()[middle]
+    # What is stored is a magnitude: of what is left where water and fat of one voxel cancel.
+    mean = signal.mean(dim=0).abs() if phantom.contrast.opposed else signal.clamp_min(0).mean(dim=0)
+    return mean, anatomy.labels()[middle]

@@ -67,6 +67,8 @@ _WIDE: dict[Tissue, tuple[float, float]] = {
     Tissue.MYOCARDIUM: (0.14, 0.45),
 }
 
+_FAT = (Tissue.FAT, Tissue.EPICARDIAL_FAT)
+
 # Amplitude of the texture relative to the tissue's own signal.
 _TEXTURE: dict[Tissue, float] = {
     Tissue.FAT: 0.08,
@@ -90,16 +92,32 @@ _TEXTURE: dict[Tissue, float] = {
 
 @dataclass(frozen=True)
 class Contrast:
-    """Signal and texture amplitude of each tissue, indexed by `Tissue`; blood is about 1."""
+    """How tissues appear.
+
+    Attributes:
+        signal: of each tissue, indexed by `Tissue`; blood is about 1.
+        texture: its amplitude, likewise.
+        opposed: fat's signal has the opposite phase of water's, as balanced SSFP with an echo in the middle of the
+            repetition time has it: where both share a voxel they cancel, and a dark line parts the heart from
+            the fat around it.
+        blur: pixels over which one tissue passes into the next.
+    """
 
     signal: tuple[float, ...]
     texture: tuple[float, ...]
+    opposed: bool = False
+    blur: float = 1.0
+
+    def of(self, tissue: Tissue) -> float:
+        """Signal of a tissue; negative where its phase is the opposite one."""
+        return -self.signal[tissue] if self.opposed and tissue in _FAT else self.signal[tissue]
 
 
 def draw_contrast(rng: np.random.Generator, *, random: bool, texture: bool, wide: bool = False) -> Contrast:
     """Draw a bSSFP-like contrast, or with ``random`` one in which any tissue has any signal.
 
-    With ``wide``, bSSFP-like contrasts differ more than scanners do in all that is not blood.
+    With ``wide``, bSSFP-like contrasts differ more than scanners do in all that is not blood, edges are sharp to
+    blurred, and fat has the opposite phase in most.
 
     Random contrasts follow the idea of SynthSeg (Billot et al. 2023): a network that has seen every contrast
     relies on none.
@@ -128,4 +146,9 @@ def draw_contrast(rng: np.random.Generator, *, random: bool, texture: bool, wide
             amplitude[Tissue.PAPILLARY] = amplitude[Tissue.MYOCARDIUM]
     if not texture:
         amplitude = np.zeros_like(values)
-    return Contrast(tuple(values.tolist()), tuple(amplitude.tolist()))
+    if not wide:
+        return Contrast(tuple(values.tolist()), tuple(amplitude.tolist()))
+    opposed = not random and bool(rng.random() < 0.75)
+    return Contrast(
+        tuple(values.tolist()), tuple(amplitude.tolist()), opposed=opposed, blur=float(rng.uniform(1.0, 2.2))
+    )

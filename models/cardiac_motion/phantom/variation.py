@@ -35,7 +35,7 @@ def vary_heart(heart: Heart, rng: np.random.Generator) -> Heart:
 
     length = uniform(68, 118)
     radius = lognormal(25, 0.22, 14, 40)
-    wall = lognormal(9.5, 0.3, 4.5, 20)
+    wall = lognormal(8.5, 0.33, 4.5, 20)
     change = length - heart.length
     (la_x, la_y, la_z), (_, ra_y, ra_z) = heart.la_centre, heart.ra_centre
     la, ra = uniform(0.75, 1.3), uniform(0.75, 1.3)

@@ -26,8 +26,6 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-LIMIT_SECONDS = 0.15
-
 
 class OwnTime:
     """A clock that stands still while others have the cores, and while garbage is collected. Main thread only."""
