@@ -98,7 +98,9 @@ def test_fat_of_opposite_phase_parts_the_heart_from_fat_by_a_dark_line() -> None
     rim = ndimage.binary_dilation(heart, iterations=2) & ~ndimage.binary_erosion(heart, iterations=2)
     # Where they mix, and nowhere else: fat alone and water alone are as bright as before.
     assert (rim & (before > 0.9 * muscle) & (after < 0.5 * muscle)).sum() > 40
-    pure = np.isclose(before, fat, rtol=1e-4) | ndimage.binary_erosion(labels == Label.LV, iterations=2)
+    pure = ndimage.binary_erosion(np.isclose(before, fat, rtol=1e-4)) | ndimage.binary_erosion(
+        labels == Label.LV, iterations=2
+    )
     np.testing.assert_allclose(after[pure], before[pure], atol=1e-5)
 
 
