@@ -6,6 +6,8 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 CINE ?=
 LABEL ?=
 OUTPUT ?= demo_output
+# Of tests, side by side; each takes up to 2 GB of memory.
+PROCESSES ?= 2
 
 .PHONY: demo test lint benchmark clean
 
@@ -36,7 +38,7 @@ demo: $(VENV)/package.stamp
 	$(BIN)/cardiac-motion demo --output $(OUTPUT) $(if $(CINE),--cine '$(CINE)') $(if $(LABEL),--labels '$(LABEL)')
 
 test: $(VENV)/test.stamp
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses $(PROCESSES) --dist loadfile
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .

@@ -16,7 +16,7 @@ from tests.slicer.bed import open_bed, why_missing
 if TYPE_CHECKING:
     from tests.slicer.bed.session import Bed
 
-LONGEST: pytest.StashKey[dict[str, tuple[float, str]]] = pytest.StashKey()
+LONGEST = "longest block of the main thread"
 MODULE_FOLDER = Path(__file__).resolve().parents[2] / "SlicerCardiacMotion"
 
 
@@ -57,18 +57,26 @@ def main_thread(request: pytest.FixtureRequest) -> Iterator[None]:
     blocks = importlib.import_module("tests.slicer.bed.blocks")
     with blocks.measured() as found, blocks.observers_watched():
         yield
-    request.config.stash.setdefault(LONGEST, {})[request.node.nodeid] = (found.longest, found.what)
+    # Goes with the test's report, also to another process.
+    request.node.user_properties.append((LONGEST, [found.longest, found.what]))
     limit = float(os.environ.get("CARDIAC_MOTION_BLOCK_LIMIT", "inf"))
     assert found.longest < limit, f"the main thread was blocked for {found.longest:.3f} s by: {found.what}"
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The longest blocks of the main thread; all of them as JSON where CARDIAC_MOTION_BLOCKS names a file."""
-    found = sorted(config.stash.get(LONGEST, {}).items(), key=lambda each: each[1][0], reverse=True)
+    blocks = {
+        report.nodeid: (seconds, what)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        for name, (seconds, what) in getattr(report, "user_properties", ())
+        if name == LONGEST
+    }
+    found = sorted(blocks.items(), key=lambda each: each[1][0], reverse=True)
     if not found:
         return
     name, (longest, what) = found[0]
-    text = f"longest block of the main thread in {len(found)} tests: {longest:.3f} s ({what}) in {name}"
+    text = f"{LONGEST} in {len(found)} tests: {longest:.3f} s ({what}) in {name}"
     terminalreporter.write_line(text)
     if os.environ.get("CARDIAC_MOTION_BLOCKS"):
         rows = [{"test": name, "seconds": round(seconds, 4), "what": what} for name, (seconds, what) in found]
