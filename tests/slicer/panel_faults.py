@@ -7,14 +7,16 @@ import importlib
 import io
 import json
 import re
+import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 from cardiac_motion.io.motion_folder import write_motion
 from cardiac_motion.motion import Motion
 
@@ -304,6 +306,22 @@ class Reader:
         assert "\n" not in text
         assert snapshot(self.bed, self.widget) == before, text
         assert self.bed.errors == []
+
+
+def end_of_silence() -> Iterator[threading.Event]:
+    """For a fixture: set when the servers that say nothing may go home."""
+    over = threading.Event()
+    yield over
+    over.set()
+
+
+def hasty_reader(bed: Bed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
+    """For a fixture: a reader whose client asks again at once."""
+    connection: Any = importlib.import_module("CardiacMotionLib.client.connection")
+    monkeypatch.setattr(connection, "PAUSES", (0.0,))
+    fake = Fake()
+    yield Reader.begin(bed, fake, tmp_path)
+    fake.close()
 
 
 BUTTONS = {

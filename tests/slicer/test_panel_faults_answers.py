@@ -6,17 +6,15 @@ import errno
 import importlib
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.slicer.bed.session import Bed
-from tests.slicer.client.fake_server import DROP, Fake, Reply, as_json, infer_reply, job, refusal
+from tests.slicer.client.fake_server import DROP, Reply, as_json, infer_reply, job, refusal
 from tests.slicer.panel_bed import AFFINE, SHAPE, settle
-from tests.slicer.panel_faults import DRAWN, Reader, carried
+from tests.slicer.panel_faults import DRAWN, Reader, carried, end_of_silence, hasty_reader
 
 resource = pytest.importorskip("resource", reason="not run: limits of a process are Unix's")
 
@@ -25,21 +23,8 @@ LATER = {"Retry-After": "7"}
 HTML = Reply(b"<html>Welcome</html>", 200, "text/html")
 
 
-@pytest.fixture
-def over() -> Iterator[threading.Event]:
-    """Set when the servers that say nothing may go home."""
-    over = threading.Event()
-    yield over
-    over.set()
-
-
-@pytest.fixture
-def reader(bed: Bed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
-    connection: Any = importlib.import_module("CardiacMotionLib.client.connection")
-    monkeypatch.setattr(connection, "PAUSES", (0.0,))
-    fake = Fake()
-    yield Reader.begin(bed, fake, tmp_path)
-    fake.close()
+over = pytest.fixture(end_of_silence)
+reader = pytest.fixture(hasty_reader)
 
 
 def test_of_an_upload(reader: Reader, over: threading.Event) -> None:

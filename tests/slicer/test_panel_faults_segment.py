@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +13,19 @@ import numpy as np
 import pytest
 
 from tests.slicer.bed.session import Bed
-from tests.slicer.client.fake_server import DROP, Fake, Reply, infer_reply, job, refusal
+from tests.slicer.client.fake_server import DROP, Reply, infer_reply, job, refusal
 from tests.slicer.panel_bed import AFFINE, SHAPE, connect, disc_labels, draw, load, message, open_panel, settle
 from tests.slicer.panel_bed import write_cine as write_disc
-from tests.slicer.panel_faults import DRAWN, Reader, carried, kind_of, listen, snapshot
+from tests.slicer.panel_faults import (
+    DRAWN,
+    Reader,
+    carried,
+    end_of_silence,
+    hasty_reader,
+    kind_of,
+    listen,
+    snapshot,
+)
 from tests.slicer.test_panel_faults_answers import GONE, HTML, _results
 from tests.slicer.test_panel_faults_scene import Held, empty_scene
 from tests.slicer.test_panel_faults_server import LARGE, free_port, padded_cine, serving
@@ -26,21 +33,8 @@ from tests.slicer.test_panel_faults_server import LARGE, free_port, padded_cine,
 KEPT = "Frame 1 was kept as it was."
 
 
-@pytest.fixture
-def over() -> Iterator[threading.Event]:
-    """Set when the servers that say nothing may go home."""
-    over = threading.Event()
-    yield over
-    over.set()
-
-
-@pytest.fixture
-def reader(bed: Bed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
-    connection: Any = importlib.import_module("CardiacMotionLib.client.connection")
-    monkeypatch.setattr(connection, "PAUSES", (0.0,))
-    fake = Fake()
-    yield Reader.begin(bed, fake, tmp_path)
-    fake.close()
+over = pytest.fixture(end_of_silence)
+reader = pytest.fixture(hasty_reader)
 
 
 def test_of_labels(reader: Reader, over: threading.Event) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,7 +14,9 @@ from cardiac_motion.datasets import read_split
 from cardiac_motion.errors import InputError
 from cardiac_motion.evaluation import EvaluationReport, evaluate_folder
 from cardiac_motion.evaluation.segmentation import SegmentationReport, evaluate_segmentation, merge_folds
-from cardiac_motion.evaluation.segmentation.fused import FusedSegmentation, Model
+from cardiac_motion.evaluation.segmentation.fused import FusedSegmentation, Segmenter
+from cardiac_motion.evaluation.selection import Selection
+from cardiac_motion.model import Model
 from cardiac_motion.pipeline_segmentation import FUSED, segmentation_names
 from cardiac_motion.registration.base import with_options
 from cardiac_motion.registration.registry import DEFAULT_MOTION_MODEL, motion_model
@@ -56,7 +59,7 @@ def evaluate(
     if model and segmentation:
         raise InputError("expected either --model (motion) or --segmentation, got both")
     changes = parse_settings(option or [])
-    parted = read_split(split) if split is not None else None
+    selection = Selection(read_split(split) if split is not None else None, fold, part, keep_going)
     found: EvaluationReport | SegmentationReport
     if segmentation:
         segmenting = _segmentation_models(segmentation)
@@ -66,11 +69,8 @@ def evaluate(
                 models=segmenting,
                 output=output,
                 figures=figures,
-                options={name: with_options(each.default_options, changes) for name, each in segmenting.items()},
-                split=parted,
-                fold=fold,
-                part=part,
-                keep_going=keep_going,
+                options=_options(segmenting, changes),
+                selection=selection,
                 progress=report,
             )
     else:
@@ -81,11 +81,8 @@ def evaluate(
                 models=models,
                 output=output,
                 figures=figures,
-                options={name: with_options(each.default_options, changes) for name, each in models.items()},
-                split=parted,
-                fold=fold,
-                part=part,
-                keep_going=keep_going,
+                options=_options(models, changes),
+                selection=selection,
                 progress=report,
             )
     _answer(found, output, as_json=as_json)
@@ -112,9 +109,14 @@ def _answer(found: EvaluationReport | SegmentationReport, output: Path, *, as_js
     )
 
 
-def _segmentation_models(given: list[str]) -> dict[str, Model]:
+def _options(models: Mapping[str, Model], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Of every model, the same ones changed."""
+    return {name: with_options(each.default_options, changes) for name, each in models.items()}
+
+
+def _segmentation_models(given: list[str]) -> dict[str, Segmenter]:
     """Models by the name that they have in the tables, from NAME or NAME=FILE; of `fused` it is the network's."""
-    models: dict[str, Model] = {}
+    models: dict[str, Segmenter] = {}
     for each in given:
         name, equals, file = (part.strip() for part in each.partition("="))
         if not name or (equals and not file):

@@ -11,9 +11,7 @@ import numpy.typing as npt
 
 from cardiac_motion.analysis.volumes import end_systole, volumes_ml
 from cardiac_motion.cine import Cine
-from cardiac_motion.datasets import Case as DataCase
-from cardiac_motion.datasets import CaseData, Dataset, Split
-from cardiac_motion.datasets.splits import held_out
+from cardiac_motion.datasets import CaseData
 from cardiac_motion.errors import GeometryWarning, InputError
 from cardiac_motion.labels import STRUCTURES, Label
 
@@ -130,23 +128,3 @@ def case_of(name: str, data: CaseData) -> Case:
     for frame, drawn in data.labels.items():
         labels[frame] = drawn
     return Case.of(cine, labels, is_pair=data.is_pair, ed=data.ed, es=data.es, structures=data.drawn_everywhere)
-
-
-def cases_to_evaluate(
-    data: Dataset, split: Split | None, fold: int | None, part: str | None
-) -> tuple[tuple[DataCase, ...], str | None]:
-    """The labelled cases to evaluate on, and a few words that say what they are of the whole.
-
-    Raises:
-        InputError: no labelled case, or a fold or part without a split or that it does not have.
-    """
-    if not data.labelled:
-        raise InputError(
-            f"{data.folder}: expected a case with labels in this data set (layout: {data.name}), got "
-            f"{len(data.cases)} without"
-        )
-    if split is None:
-        if fold is not None or part is not None:
-            raise InputError("expected a split that the fold or part is of, got none")
-        return data.labelled, None
-    return held_out(split, data.labelled, fold=fold, part=part)

@@ -16,6 +16,7 @@ from cardiac_motion.evaluation.snapshots import Snapshot
 from cardiac_motion.labels import COLOURS, STRUCTURES, Label
 
 _SLICES = 4
+_UNREGISTERED: dict[str, Any] = {"color": "yellow", "linewidth": 0.8, "linestyle": (0, (2, 2))}
 
 
 def show_slice(ax: Any, image: npt.NDArray[np.floating], spacing: tuple[float, float, float], **style: Any) -> Any:
@@ -34,40 +35,38 @@ def draw_outline(ax: Any, labels: npt.NDArray[np.integer], structure: Label, **s
         ax.plot(line[:, 1], line[:, 0], **style)
 
 
-def overlay_figure(cases: Sequence[tuple[str, Snapshot]], model: str) -> Figure:
-    """A row for each case with a few slices at ES.
+def rows_of_slices(
+    rows: Sequence[tuple[str, Sequence[int]]], *, size: tuple[float, float]
+) -> tuple[Figure, list[dict[int, Any]]]:
+    """A figure with a row of slices for each title, their numbers below them.
 
     Args:
-        cases: title of the row, and the case.
-        model: whose labels to show.
+        rows: title, and the slices to show.
+        size: of a slice with what is around it, width and height in inches.
+
+    Returns:
+        The figure, and for each row the axes by slice.
     """
-    rows = [(title, case, case.shown_slices(_SLICES)) for title, case in cases]
-    columns = max(len(slices) for _, _, slices in rows)
-    figure = new_figure(2.7 * columns + 0.4, 3.05 * len(rows) + 0.6)
-    parts = figure.subfigures(len(rows), 1, squeeze=False)[:, 0]
-    for part, (title, case, slices) in zip(parts, rows, strict=True):
+    columns = max(len(slices) for _, slices in rows)
+    figure = new_figure(size[0] * columns + 0.4, size[1] * len(rows) + 0.6)
+    found = []
+    for part, (title, slices) in zip(figure.subfigures(len(rows), 1, squeeze=False)[:, 0], rows, strict=True):
         part.suptitle(title, fontsize=10)
         axes = part.subplots(1, columns, squeeze=False)[0]
         for ax in axes[len(slices) :]:
             ax.set_axis_off()
-        for ax, z in zip(axes, slices, strict=False):
-            show_slice(ax, case.target_image[z], case.spacing, **case.window)
-            # The wall's inner line is the cavity's too, which is drawn over it.
-            for structure in sorted(case.structures):
-                draw_outline(
-                    ax, case.source_labels[z], structure, color="yellow", linewidth=0.8, linestyle=(0, (2, 2))
-                )
-                draw_outline(ax, case.models[model].labels[z], structure, color=COLOURS[structure], linewidth=1.8)
-                draw_outline(ax, case.target_labels[z], structure, color="white", linewidth=0.8)
+        found.append(dict(zip(slices, axes, strict=False)))
+        for z, ax in found[-1].items():
             ax.set_xlabel(f"slice {z}", fontsize=8)
-    shown = [case.models[model].labels[slices] for _, case, slices in rows]
-    shown += [case.target_labels[slices] for _, case, slices in rows]
-    structures = [s for s in STRUCTURES if any((labels == s).any() for labels in shown)]
-    handles = [Line2D([], [], color=COLOURS[s], linewidth=1.8, label=f"{s.name}, {model}") for s in structures]
-    handles += [
-        Line2D([], [], color="white", linewidth=0.8, label="truth"),
-        Line2D([], [], color="yellow", linewidth=0.8, linestyle=(0, (2, 2)), label="unregistered"),
-    ]
+    return figure, found
+
+
+def contour_legend(
+    figure: Figure, structures: Sequence[Label], method: str, further: Sequence[Line2D] = ()
+) -> None:
+    """Below the figure: the outlines that a method found, in their colours, the truth, and further lines."""
+    handles = [Line2D([], [], color=COLOURS[s], linewidth=1.8, label=f"{s.name}, {method}") for s in structures]
+    handles += [Line2D([], [], color="white", linewidth=0.8, label="truth"), *further]
     figure.legend(
         handles=handles,
         loc="outside lower center",
@@ -77,4 +76,30 @@ def overlay_figure(cases: Sequence[tuple[str, Snapshot]], model: str) -> Figure:
         labelcolor="white",
         framealpha=1,
     )
+
+
+def overlay_figure(cases: Sequence[tuple[str, Snapshot]], model: str) -> Figure:
+    """A row for each case with a few slices at ES.
+
+    Args:
+        cases: title of the row, and the case.
+        model: whose labels to show.
+    """
+    rows = [(title, case.shown_slices(_SLICES)) for title, case in cases]
+    figure, axes = rows_of_slices(rows, size=(2.7, 3.05))
+    for (_, case), row in zip(cases, axes, strict=True):
+        for z, ax in row.items():
+            show_slice(ax, case.target_image[z], case.spacing, **case.window)
+            # The wall's inner line is the cavity's too, which is drawn over it.
+            for structure in sorted(case.structures):
+                draw_outline(ax, case.source_labels[z], structure, **_UNREGISTERED)
+                draw_outline(ax, case.models[model].labels[z], structure, color=COLOURS[structure], linewidth=1.8)
+                draw_outline(ax, case.target_labels[z], structure, color="white", linewidth=0.8)
+    shown = [
+        labels[slices]
+        for (_, case), (_, slices) in zip(cases, rows, strict=True)
+        for labels in (case.models[model].labels, case.target_labels)
+    ]
+    structures = [s for s in STRUCTURES if any((labels == s).any() for labels in shown)]
+    contour_legend(figure, structures, model, [Line2D([], [], label="unregistered", **_UNREGISTERED)])
     return figure

@@ -8,10 +8,12 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from cardiac_motion.atomic import atomic_path
+from cardiac_motion.evaluation.output_folder import merged_into
 
 REPORT_FILES = (
     "structures.csv",
@@ -41,6 +43,21 @@ def files_of_report(folder: Path) -> tuple[str, ...]:
     except (OSError, ValueError, KeyError, TypeError):
         return ()
     return (*REPORT_FILES, *figures)
+
+
+def report_folder(output: Path, *, figures: bool = False) -> AbstractContextManager[Path]:
+    """A temporary folder for a report, moved into ``output`` in place of an earlier one; see `merged_into`.
+
+    Args:
+        output: a folder, made if need be.
+        figures: whether the report has any.
+    """
+    return merged_into(
+        output,
+        files=REPORT_FILES,
+        folders=[FIGURE_FOLDER] if figures else [],
+        earlier=files_of_report(output),
+    )
 
 
 def write_texts(output: Path, texts: Mapping[str, str]) -> None:

@@ -11,13 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cardiac_motion.analysis.volumes import ejection_fraction, volumes_ml
-from cardiac_motion.datasets import SkippedCase, Split, find_dataset
 from cardiac_motion.errors import InputError
-from cardiac_motion.evaluation.cases import Case, case_of, cases_to_evaluate
+from cardiac_motion.evaluation.cases import Case, case_of
 from cardiac_motion.evaluation.gallery import Gallery, write_figures
-from cardiac_motion.evaluation.output_folder import merged_into
 from cardiac_motion.evaluation.report import EvaluationReport
-from cardiac_motion.evaluation.report_files import FIGURE_FOLDER, REPORT_FILES, files_of_report
+from cardiac_motion.evaluation.report_files import FIGURE_FOLDER, report_folder
 from cardiac_motion.evaluation.results import CaseResult, Ejection, MethodResult
 from cardiac_motion.evaluation.scores import (
     UNREGISTERED,
@@ -27,11 +25,13 @@ from cardiac_motion.evaluation.scores import (
     score_image,
     score_structure,
 )
+from cardiac_motion.evaluation.selection import LabelledCases, Selection
 from cardiac_motion.labels import Label
 from cardiac_motion.metrics import temporal_gradient
 from cardiac_motion.motion import Motion
+from cardiac_motion.progress import Progress, part_of, silent
 from cardiac_motion.propagation import propagate
-from cardiac_motion.registration.base import MotionModel, Progress, silent
+from cardiac_motion.registration.base import MotionModel
 
 Labels = npt.NDArray[np.uint8]
 
@@ -43,10 +43,7 @@ def evaluate_folder(
     output: Path | str,
     figures: bool = False,
     options: Mapping[str, Any] | None = None,
-    split: Split | None = None,
-    fold: int | None = None,
-    part: str | None = None,
-    keep_going: bool = False,
+    selection: Selection | None = None,
     progress: Progress = silent,
 ) -> EvaluationReport:
     """Evaluate models on every labelled case of a data set; write tables, and figures if asked for.
@@ -62,10 +59,7 @@ def evaluate_folder(
             run, figures included; other files in it are kept.
         figures: draw the figures, too.
         options: by the name in ``models``, options for its `estimate`.
-        split: evaluate on some patients only.
-        fold: of a split into folds, the one whose patients are held out.
-        part: of another split, ``test`` by default.
-        keep_going: leave out cases that cannot be read, and list them in the report.
+        selection: which of the cases; by default all.
         progress: called as progress(fraction, message); may raise to stop.
 
     Raises:
@@ -76,42 +70,22 @@ def evaluate_folder(
     unknown = set(options or {}) - set(models)
     if unknown:
         raise InputError(f"options are given for {', '.join(sorted(unknown))}, which are none of {list(models)}")
-    data = find_dataset(folder)
-    chosen, selection = cases_to_evaluate(data, split, fold, part)
-    skipped: list[SkippedCase] = []
+    cases = LabelledCases(folder, selection or Selection())
     gallery = Gallery() if figures else None
     results = []
-    output = Path(output)
     # First of all, the output: what cannot be written there is told before the computing, not after.
-    with merged_into(
-        output,
-        files=REPORT_FILES,
-        folders=[FIGURE_FOLDER] if figures else [],
-        earlier=files_of_report(output),
-    ) as temporary:
-        for number, each in enumerate(chosen):
-
-            def report(fraction: float, message: str, start: int = number) -> None:
-                progress((start + fraction) / len(chosen), message)
-
-            try:
-                case = case_of(each.id, each.load())
-            except InputError as error:
-                if not keep_going:
-                    raise
-                skipped.append(SkippedCase(each.id, str(error)))
-                continue
-            results.append(evaluate_case(case, models, options=options, gallery=gallery, progress=report))
+    with report_folder(Path(output), figures=figures) as temporary:
+        for case, part in cases.read(lambda each, data: case_of(each.id, data), progress):
+            results.append(evaluate_case(case, models, options=options, gallery=gallery, progress=part))
         if not results:
-            raise InputError(
-                f"{folder}: expected a case that can be read, got none; the first: {skipped[0].reason}"
-            )
+            reason = cases.skipped[0].reason
+            raise InputError(f"{folder}: expected a case that can be read, got none; the first: {reason}")
         summary = EvaluationReport(
             tuple(results),
-            data_set=data.name,
-            selection=selection,
-            without_labels=tuple(case.id for case in data.unlabelled),
-            skipped=tuple(skipped),
+            data_set=cases.data.name,
+            selection=cases.words,
+            without_labels=cases.without_labels,
+            skipped=tuple(cases.skipped),
             figures=write_figures(temporary / FIGURE_FOLDER, results, gallery) if gallery is not None else (),
         )
         summary.write(temporary)
@@ -142,10 +116,7 @@ def evaluate_case(
     if gallery is not None:
         gallery.add_case(case)
     for number, (name, model) in enumerate(models.items()):
-
-        def report(fraction: float, message: str, start: int = number, who: str = name) -> None:
-            progress((start + 0.9 * fraction) / len(models), f"{case.name}, {who}: {message}")
-
+        report = part_of(progress, number, len(models), share=0.9, name=f"{case.name}, {name}")
         report(0.0, "motion")
         begin = time.perf_counter()
         motion = model.estimate(

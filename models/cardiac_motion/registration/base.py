@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cardiac_motion.cine import Cine
 from cardiac_motion.errors import InputError
+from cardiac_motion.model import Model
 from cardiac_motion.motion import Motion
 from cardiac_motion.progress import Progress, silent
 
@@ -42,33 +43,8 @@ class PairRegistration:
 
 
 @runtime_checkable
-class MotionModel(Protocol):
+class MotionModel(Model, Protocol):
     """A model that estimates the motion of a cine from its images alone."""
-
-    @property
-    def name(self) -> str:
-        """Name in the registry."""
-        ...
-
-    @property
-    def version(self) -> str:
-        """Version of the model's code, part of the motion cache's key."""
-        ...
-
-    @property
-    def views(self) -> tuple[str, ...]:
-        """Views that it is made for: "sax", "lax"."""
-        ...
-
-    @property
-    def weights_checksum(self) -> str | None:
-        """SHA-256 of the weights, None for a model without."""
-        ...
-
-    @property
-    def default_options(self) -> Any:
-        """A frozen dataclass of typed options with their defaults."""
-        ...
 
     def estimate(
         self, cine: Cine, *, reference: int = 0, options: Any = None, progress: Progress = silent

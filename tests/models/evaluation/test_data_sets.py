@@ -15,6 +15,7 @@ from cardiac_motion.cli import main
 from cardiac_motion.datasets import find_dataset, folds, split, write_split
 from cardiac_motion.errors import InputError
 from cardiac_motion.evaluation import evaluate_folder
+from cardiac_motion.evaluation.selection import Selection
 from cardiac_motion.motion import Motion
 from cardiac_motion.phantom import TEST_SEEDS, AppearanceOptions, PhantomOptions, PhantomStudy, make_study
 from cardiac_motion.registration.base import Progress, silent
@@ -108,15 +109,15 @@ def test_a_fold_or_a_part_alone(data: Path, tmp_path: Path) -> None:
     made = folds(cases, 2)
     for fold in (0, 1):
         output = tmp_path / f"e{fold}"
-        report = evaluate_folder(data, models={"still": Still()}, output=output, split=made, fold=fold)
+        report = evaluate_folder(data, models={"still": Still()}, output=output, selection=Selection(made, fold))
         assert tuple(case.name for case in report.cases) == made.parts[str(fold)]
         assert report.selection == f"fold {fold} of 2"
         assert f"Of the data set: fold {fold} of 2" in (output / "summary.md").read_text()
     parts = split(cases, fractions={"train": 0.5, "test": 0.5})
-    report = evaluate_folder(data, models={"still": Still()}, output=tmp_path / "e", split=parts)
+    report = evaluate_folder(data, models={"still": Still()}, output=tmp_path / "e", selection=Selection(parts))
     assert tuple(case.name for case in report.cases) == parts.parts["test"]
     with pytest.raises(InputError, match="expected a split that the fold or part is of, got none"):
-        evaluate_folder(data, models={"still": Still()}, output=tmp_path / "e", fold=0)
+        evaluate_folder(data, models={"still": Still()}, output=tmp_path / "e", selection=Selection(fold=0))
 
 
 def test_bad_cases_are_left_out_on_request_and_listed(data: Path, tmp_path: Path) -> None:
@@ -125,14 +126,14 @@ def test_bad_cases_are_left_out_on_request_and_listed(data: Path, tmp_path: Path
     with pytest.raises(InputError, match=r"case patient002: .*Info.cfg: expected a line 'ES: NUMBER'"):
         evaluate_folder(data, models=models, output=tmp_path / "e")
     assert not (tmp_path / "e").exists()
-    report = evaluate_folder(data, models=models, output=tmp_path / "e", keep_going=True)
+    report = evaluate_folder(data, models=models, output=tmp_path / "e", selection=Selection(keep_going=True))
     assert [case.name for case in report.cases] == ["patient001", "patient003", "patient004"]
     assert [case.id for case in report.skipped] == ["patient002"]
     assert "- case patient002: " in (tmp_path / "e" / "summary.md").read_text()
     for info in data.rglob("Info.cfg"):
         info.write_text("ED: 1\n")
     with pytest.raises(InputError, match="expected a case that can be read, got none"):
-        evaluate_folder(data, models=models, output=tmp_path / "none", keep_going=True)
+        evaluate_folder(data, models=models, output=tmp_path / "none", selection=Selection(keep_going=True))
     assert not (tmp_path / "none").exists()
 
 

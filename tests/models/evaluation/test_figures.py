@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from cardiac_motion.cine import Cine
 from cardiac_motion.evaluation import UNREGISTERED, Case, evaluate_case
 from cardiac_motion.evaluation.curves import box_figure, reliability_figure
 from cardiac_motion.evaluation.field_figures import draw_jacobian, wheel_colours
-from cardiac_motion.evaluation.gallery import Gallery, best_median_worst, write_figures
+from cardiac_motion.evaluation.figure_folder import best_median_worst
+from cardiac_motion.evaluation.gallery import Gallery, write_figures
 from cardiac_motion.evaluation.results import CaseResult
 from cardiac_motion.labels import Label
 from matplotlib.colors import rgb_to_hsv
@@ -35,14 +37,18 @@ def results(study: Any, known: Callable[[float], Any]) -> Results:
 
 
 def test_best_median_and_worst(results: Results) -> None:
-    chosen = best_median_worst(results[0], "some")
+    def dice(case: CaseResult) -> float:
+        return math.nan if case.name == "share 0.4" else case.mean("some", "dice_shared")
+
+    chosen = best_median_worst(results[0], lambda case: case.mean("some", "dice_shared"))
     assert [(rank, case.name) for rank, case in chosen] == [
         ("best", "share 1.0"),
         ("median", "share 0.4"),
         ("worst", "share 0.1"),
     ]
-    assert [rank for rank, _ in best_median_worst(results[0][:2], "some")] == ["best", "worst"]
-    assert len(best_median_worst(results[0][:1], "some")) == 1
+    assert [rank for rank, _ in best_median_worst(results[0][:2], dice)] == ["best", "worst"]
+    assert [case.name for _, case in best_median_worst(results[0][:2], dice)] == ["share 1.0", "share 0.4"]
+    assert [rank for rank, _ in best_median_worst(results[0][:1], dice)] == ["the only case"]
 
 
 def test_every_figure_is_written(results: Results, tmp_path: Path) -> None:

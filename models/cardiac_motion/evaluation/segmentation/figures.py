@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from cardiac_motion.analysis.plots import save_figure
-from cardiac_motion.errors import InputError
-from cardiac_motion.evaluation.curves import boxes, counted_title, new_figure
-from cardiac_motion.evaluation.gallery import safe_name
-from cardiac_motion.evaluation.overlays import draw_outline, show_slice
+from cardiac_motion.evaluation.curves import boxes, counted_title
+from cardiac_motion.evaluation.figure_folder import FigureFolder, best_median_worst, safe_name
+from cardiac_motion.evaluation.overlays import contour_legend, draw_outline, rows_of_slices, show_slice
 from cardiac_motion.evaluation.scores import heart_box, scaled
 from cardiac_motion.evaluation.segmentation.cases import SegmentationCase
 from cardiac_motion.evaluation.segmentation.results import CaseResult, by_patient, structures_of
@@ -104,36 +102,20 @@ def write_figures(folder: Path, cases: Sequence[CaseResult], gallery: Segmentati
     Raises:
         InputError: the folder or a file in it cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write figures to {folder}: {error}") from error
-    names = []
-
-    def keep(name: str, figure: Figure) -> None:
-        save_figure(figure, folder / name)
-        names.append(f"{folder.name}/{name}")
-
-    keep("dice.png", box_figure(cases, "dice_stack"))
-    keep("hausdorff.png", box_figure(cases, "hausdorff_stack"))
+    figures = FigureFolder(folder)
+    figures.save("dice.png", box_figure(cases, "dice_stack"))
+    figures.save("hausdorff.png", box_figure(cases, "hausdorff_stack"))
     for method in cases[0].methods:
         rows = [
-            (f"{rank}: {case.name}, Dice {case.mean(method, 'dice_stack', 'all'):.3f}", gallery.cases[case.name])
-            for rank, case in best_median_worst(cases, method)
+            (f"{rank}: {case.name}, Dice {_mean_dice(method, case):.3f}", gallery.cases[case.name])
+            for rank, case in best_median_worst(cases, partial(_mean_dice, method))
         ]
-        keep(f"contours_{safe_name(method)}.png", contour_figure(rows, method))
-    return tuple(names)
+        figures.save(f"contours_{safe_name(method)}.png", contour_figure(rows, method))
+    return tuple(figures.names)
 
 
-def best_median_worst(cases: Sequence[CaseResult], method: str) -> list[tuple[str, CaseResult]]:
-    """The best, the median and the worst case by mean Dice over all labelled frames; fewer of fewer cases."""
-    ranked = sorted(
-        cases, key=lambda case: np.nan_to_num(case.mean(method, "dice_stack", "all"), nan=-1.0), reverse=True
-    )
-    if len(ranked) == 1:
-        return [("the only case", ranked[0])]
-    places = {"best": 0, "median": len(ranked) // 2, "worst": len(ranked) - 1}
-    return [(rank, ranked[place]) for rank, place in places.items() if len(ranked) > 2 or rank != "median"]
+def _mean_dice(method: str, case: CaseResult) -> float:
+    return case.mean(method, "dice_stack", "all")
 
 
 def box_figure(cases: Sequence[CaseResult], measure: str) -> Figure:
@@ -159,32 +141,15 @@ def contour_figure(cases: Sequence[tuple[str, _Kept]], method: str) -> Figure:
         cases: title of the rows, and the case.
         method: whose contours to show.
     """
-    rows = [(title, kept, frame, frame.shown_slices()) for title, kept in cases for frame in kept.frames]
-    columns = max(len(slices) for *_, slices in rows)
-    figure = new_figure(2.3 * columns + 0.4, 2.65 * len(rows) + 0.6)
-    parts = figure.subfigures(len(rows), 1, squeeze=False)[:, 0]
-    for part, (title, kept, frame, slices) in zip(parts, rows, strict=True):
-        part.suptitle(f"{title}, {frame.time}", fontsize=10)
-        axes = part.subplots(1, columns, squeeze=False)[0]
-        for ax in axes[len(slices) :]:
-            ax.set_axis_off()
-        for ax, z in zip(axes, slices, strict=False):
+    frames = [(title, kept, frame) for title, kept in cases for frame in kept.frames]
+    rows = [(f"{title}, {frame.time}", frame.shown_slices()) for title, _, frame in frames]
+    figure, axes = rows_of_slices(rows, size=(2.3, 2.65))
+    for (_, kept, frame), row in zip(frames, axes, strict=True):
+        for z, ax in row.items():
             show_slice(ax, frame.image[z], kept.spacing, **kept.window)
             # The wall's inner line is the cavity's too, which is drawn over it.
             for structure in sorted(kept.structures):
                 draw_outline(ax, frame.found[method][z], structure, color=COLOURS[structure], linewidth=1.8)
                 draw_outline(ax, frame.truth[z], structure, color="white", linewidth=0.8)
-            ax.set_xlabel(f"slice {z}", fontsize=8)
-    structures = [s for s in Label if any(s in kept.structures for _, kept in cases)]
-    handles = [Line2D([], [], color=COLOURS[s], linewidth=1.8, label=f"{s.name}, {method}") for s in structures]
-    handles.append(Line2D([], [], color="white", linewidth=0.8, label="truth"))
-    figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=len(handles),
-        fontsize=8,
-        facecolor="0.25",
-        labelcolor="white",
-        framealpha=1,
-    )
+    contour_legend(figure, [s for s in Label if any(s in kept.structures for _, kept in cases)], method)
     return figure

@@ -11,8 +11,7 @@ from typing import Any
 from cardiac_motion.datasets import SkippedCase
 from cardiac_motion.datasets.files import read_json
 from cardiac_motion.errors import InputError, shown
-from cardiac_motion.evaluation.output_folder import merged_into
-from cardiac_motion.evaluation.report_files import REPORT_FILES, files_of_report
+from cardiac_motion.evaluation.report_files import report_folder
 from cardiac_motion.evaluation.segmentation.report import KIND, VERSION, Fold, LeftOut, SegmentationReport
 from cardiac_motion.evaluation.segmentation.results import CaseResult, Method, MethodResult
 from cardiac_motion.evaluation.segmentation.scores import SegmentationScore
@@ -40,7 +39,7 @@ def merge_folds(folders: Sequence[Path | str], output: Path | str) -> Segmentati
     if output.resolve() in {Path(folder).resolve() for folder in folders}:
         raise InputError(f"expected another folder for the output than those of the folds, got {output}")
     merged = _merged({str(folder): read_report(folder) for folder in folders})
-    with merged_into(output, files=REPORT_FILES, earlier=files_of_report(output)) as temporary:
+    with report_folder(output) as temporary:
         merged.write(temporary)
     return merged
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from cardiac_motion.cine import Cine
 from cardiac_motion.labels import Label
+from cardiac_motion.model import Model
 from cardiac_motion.pipeline_segmentation import FUSED, FUSION_VERSION, Segmented, segment_cine
 from cardiac_motion.progress import Progress, silent
 from cardiac_motion.segmentation.base import SegmentationModel
@@ -41,33 +42,8 @@ class Found(Protocol):
 
 
 @runtime_checkable
-class KeyFrameModel(Protocol):
+class KeyFrameModel(Model, Protocol):
     """A model that needs the labels of a frame to segment the others."""
-
-    @property
-    def name(self) -> str:
-        """In the registry or the pipeline."""
-        ...
-
-    @property
-    def version(self) -> str:
-        """Of its code."""
-        ...
-
-    @property
-    def views(self) -> tuple[str, ...]:
-        """Views that it is made for: "sax", "lax"."""
-        ...
-
-    @property
-    def weights_checksum(self) -> str | None:
-        """SHA-256 of the weights."""
-        ...
-
-    @property
-    def default_options(self) -> Any:
-        """A frozen dataclass of typed options with their defaults."""
-        ...
 
     def segment_from(
         self,
@@ -82,7 +58,7 @@ class KeyFrameModel(Protocol):
         ...
 
 
-Model = SegmentationModel | KeyFrameModel
+Segmenter = SegmentationModel | KeyFrameModel
 
 
 class FusedSegmentation:

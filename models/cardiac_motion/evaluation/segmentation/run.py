@@ -10,20 +10,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cardiac_motion.datasets import SkippedCase, Split, find_dataset
 from cardiac_motion.errors import InputError
-from cardiac_motion.evaluation.cases import cases_to_evaluate
-from cardiac_motion.evaluation.output_folder import merged_into
-from cardiac_motion.evaluation.report_files import FIGURE_FOLDER, REPORT_FILES, files_of_report
+from cardiac_motion.evaluation.report_files import FIGURE_FOLDER, report_folder
 from cardiac_motion.evaluation.segmentation.cases import ORDER, SegmentationCase, segmentation_case
 from cardiac_motion.evaluation.segmentation.figures import SegmentationGallery, write_figures
-from cardiac_motion.evaluation.segmentation.fused import Found, KeyFrameModel, Model
+from cardiac_motion.evaluation.segmentation.fused import Found, KeyFrameModel, Segmenter
 from cardiac_motion.evaluation.segmentation.report import Fold, LeftOut, SegmentationReport
 from cardiac_motion.evaluation.segmentation.results import CaseResult, Method, MethodResult
 from cardiac_motion.evaluation.segmentation.scores import score_segmentation
 from cardiac_motion.evaluation.segmentation.volumes import measure_volumes
+from cardiac_motion.evaluation.selection import LabelledCases, Selection
 from cardiac_motion.labels import Label
-from cardiac_motion.progress import Progress, silent
+from cardiac_motion.progress import Progress, part_of, silent
 
 Labels = npt.NDArray[np.uint8]
 
@@ -31,14 +29,11 @@ Labels = npt.NDArray[np.uint8]
 def evaluate_segmentation(
     folder: Path | str,
     *,
-    models: Mapping[str, Model],
+    models: Mapping[str, Segmenter],
     output: Path | str,
     figures: bool = False,
     options: Mapping[str, Any] | None = None,
-    split: Split | None = None,
-    fold: int | None = None,
-    part: str | None = None,
-    keep_going: bool = False,
+    selection: Selection | None = None,
     progress: Progress = silent,
 ) -> SegmentationReport:
     """Segment the labelled frames of every case of a data set, and write tables, and figures if asked for.
@@ -54,10 +49,7 @@ def evaluate_segmentation(
             place of those of an earlier run, figures included; other files in it are kept.
         figures: draw the figures, too.
         options: by the name in ``models``, options for its `segment`.
-        split: evaluate on some patients only.
-        fold: of a split into folds, the one whose patients are held out.
-        part: of another split, ``test`` by default.
-        keep_going: leave out cases that cannot be read, and list them in the report.
+        selection: which of the cases; by default all.
         progress: called as progress(fraction, message); may raise to stop.
 
     Raises:
@@ -66,54 +58,38 @@ def evaluate_segmentation(
     """
     if not models:
         raise InputError("expected at least one segmentation model, got none")
-    data = find_dataset(folder)
-    chosen, selection = cases_to_evaluate(data, split, fold, part)
-    skipped: list[SkippedCase] = []
+    selection = selection or Selection()
+    cases = LabelledCases(folder, selection)
     left_out: list[LeftOut] = []
     gallery = SegmentationGallery() if figures else None
     results: list[CaseResult] = []
-    output = Path(output)
     # First of all, the output: what cannot be written there is told before the computing, not after.
-    with merged_into(
-        output,
-        files=REPORT_FILES,
-        folders=[FIGURE_FOLDER] if figures else [],
-        earlier=files_of_report(output),
-    ) as temporary:
+    with report_folder(Path(output), figures=figures) as temporary:
         # Before the first case is read: weights that are missing or damaged.
         methods = tuple(_method(name, model) for name, model in models.items())
-        for number, each in enumerate(chosen):
-
-            def report(fraction: float, message: str, start: int = number) -> None:
-                progress((start + fraction) / len(chosen), message)
-
-            try:
-                case = segmentation_case(each, each.load())
-            except InputError as error:
-                if not keep_going:
-                    raise
-                skipped.append(SkippedCase(each.id, str(error)))
-                continue
+        for case, part in cases.read(segmentation_case, progress):
             if reason := _not_for(case, models):
                 left_out.append(LeftOut(case.name, reason))
                 continue
             result, reasons = segment_case(
-                case, models, options=options, fold=fold, gallery=gallery, progress=report
+                case, models, options=options, fold=selection.fold, gallery=gallery, progress=part
             )
             left_out += [LeftOut(case.name, reason) for reason in reasons]
             if result is not None:
                 results.append(result)
         if not results:
-            reasons = [f"{each.case}: {each.reason}" for each in left_out] + [each.reason for each in skipped]
+            reasons = [f"{each.case}: {each.reason}" for each in left_out] + [
+                each.reason for each in cases.skipped
+            ]
             raise InputError(f"{folder}: expected a case that can be evaluated, got none; the first: {reasons[0]}")
         summary = SegmentationReport(
             tuple(results),
             methods,
-            data_set=data.name,
-            selection=selection,
-            fold=Fold(fold, len(split.parts)) if split is not None and fold is not None else None,
-            without_labels=tuple(case.id for case in data.unlabelled),
-            skipped=tuple(skipped),
+            data_set=cases.data.name,
+            selection=cases.words,
+            fold=_fold(selection),
+            without_labels=cases.without_labels,
+            skipped=tuple(cases.skipped),
             left_out=tuple(left_out),
             figures=write_figures(temporary / FIGURE_FOLDER, results, gallery) if gallery is not None else (),
         )
@@ -122,14 +98,20 @@ def evaluate_segmentation(
     return summary
 
 
-def _method(name: str, model: Model) -> Method:
+def _fold(selection: Selection) -> Fold | None:
+    if selection.split is None or selection.fold is None:
+        return None
+    return Fold(selection.fold, len(selection.split.parts))
+
+
+def _method(name: str, model: Segmenter) -> Method:
     checksum = model.weights_checksum
     return Method(
         name, model.name, model.version, () if checksum is None else (checksum,), isinstance(model, KeyFrameModel)
     )
 
 
-def _not_for(case: SegmentationCase, models: Mapping[str, Model]) -> str | None:
+def _not_for(case: SegmentationCase, models: Mapping[str, Segmenter]) -> str | None:
     """Why a case is not evaluated: every method is to have the same cases."""
     for name, model in models.items():
         if case.view not in model.views:
@@ -141,7 +123,7 @@ def _not_for(case: SegmentationCase, models: Mapping[str, Model]) -> str | None:
 
 def segment_case(
     case: SegmentationCase,
-    models: Mapping[str, Model],
+    models: Mapping[str, Segmenter],
     *,
     options: Mapping[str, Any] | None = None,
     fold: int | None = None,
@@ -166,10 +148,7 @@ def segment_case(
     told: dict[str, tuple[Label, ...]] = {}
     given = case.frames[0] if case.ed is None else case.ed
     for number, (name, model) in enumerate(models.items()):
-
-        def report(fraction: float, message: str, start: int = number, who: str = name) -> None:
-            progress((start + 0.9 * fraction) / len(models), f"{case.name}, {who}: {message}")
-
+        report = part_of(progress, number, len(models), share=0.9, name=f"{case.name}, {name}")
         begin = time.perf_counter()
         answer = _ask(model, case, given, (options or {}).get(name), report)
         seconds[name] = time.perf_counter() - begin
@@ -215,7 +194,7 @@ def segment_case(
     return result, reasons
 
 
-def _ask(model: Model, case: SegmentationCase, given: int, options: Any, progress: Progress) -> Found:
+def _ask(model: Segmenter, case: SegmentationCase, given: int, options: Any, progress: Progress) -> Found:
     if isinstance(model, KeyFrameModel):
         key = {given: case.truth[given]}
         return model.segment_from(case.cine, key, frames=case.frames, options=options, progress=progress)

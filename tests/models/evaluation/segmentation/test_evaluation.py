@@ -11,6 +11,7 @@ import pytest
 from cardiac_motion.cine import Cine
 from cardiac_motion.errors import Cancelled, InputError
 from cardiac_motion.evaluation.segmentation import evaluate_segmentation, read_report
+from cardiac_motion.evaluation.selection import Selection
 from cardiac_motion.io import write_cine, write_labels
 from cardiac_motion.labels import Label
 from PIL import Image
@@ -201,7 +202,9 @@ def test_nothing_is_written_if_it_is_stopped_or_wrong(write_blocks: Any, reader:
     with pytest.raises(InputError, match=r"case b: .*b_labels"):
         evaluate_segmentation(folder, models={"true": reader()}, output=tmp_path / "e")
     assert not (tmp_path / "e").exists()
-    report = evaluate_segmentation(folder, models={"true": reader()}, output=tmp_path / "e", keep_going=True)
+    report = evaluate_segmentation(
+        folder, models={"true": reader()}, output=tmp_path / "e", selection=Selection(keep_going=True)
+    )
     assert ([case.name for case in report.cases], [each.id for each in report.skipped]) == (["a"], ["b"])
     written = json.loads((tmp_path / "e" / "report.json").read_text())
     assert written == report.to_json()

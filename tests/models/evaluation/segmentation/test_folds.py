@@ -11,6 +11,7 @@ import pytest
 from cardiac_motion.datasets import find_dataset, folds
 from cardiac_motion.errors import InputError
 from cardiac_motion.evaluation.segmentation import evaluate_segmentation, merge_folds
+from cardiac_motion.evaluation.selection import Selection
 
 WIDTHS = {"a": (8, 4), "b": (10, 5), "c": (6, 3), "d": (12, 5)}
 
@@ -24,7 +25,7 @@ def parts(write_blocks: Any, reader: Any, tmp_path: Path) -> list[Path]:
     for fold in range(2):
         made.append(tmp_path / f"fold{fold}")
         models = {"true": reader(), "shifted": reader(shift=1, weights_checksum=f"{fold}" * 64)}
-        evaluate_segmentation(folder, models=models, output=made[-1], split=split, fold=fold)
+        evaluate_segmentation(folder, models=models, output=made[-1], selection=Selection(split, fold))
     return made
 
 
