@@ -18,7 +18,8 @@ def deform_conv2d(
 ) -> Tensor:
     """Convolution whose taps are moved at every place; stride 1.
 
-    Values between pixels are bilinear, and zero beyond the image. With offsets of zero it is `conv2d`.
+    Values between pixels are bilinear, and zero beyond the image. With offsets of zero it is `conv2d`. Places are
+    computed in single precision at least: half has steps of a sixteenth of a pixel at column 64.
 
     Args:
         x: (B, C, Y, X).
@@ -47,17 +48,18 @@ def deform_conv2d(
             f"expected a square kernel for {channels} channels and offsets ({batch}, G * {2 * taps}, {rows}, "
             f"{columns}), got weight {tuple(weight.shape)} and offsets {tuple(offset.shape)}"
         )
-    steps = torch.arange(size, device=x.device, dtype=x.dtype) * dilation - padding
+    exact = torch.promote_types(torch.promote_types(x.dtype, offset.dtype), torch.float32)
+    steps = torch.arange(size, device=x.device, dtype=exact) * dilation - padding
     tap_y, tap_x = (each.reshape(1, 1, taps, 1, 1) for each in torch.meshgrid(steps, steps, indexing="ij"))
-    place_y = torch.arange(rows, device=x.device, dtype=x.dtype)[:, None]
-    place_x = torch.arange(columns, device=x.device, dtype=x.dtype)[None]
-    moved = offset.reshape(batch, groups, taps, 2, rows, columns)
+    place_y = torch.arange(rows, device=x.device, dtype=exact)[:, None]
+    place_x = torch.arange(columns, device=x.device, dtype=exact)[None]
+    moved = offset.to(exact).reshape(batch, groups, taps, 2, rows, columns)
     # grid_sample counts from -1 to 1 between the outer edges of the outermost pixels, of which there may be one.
     y = (2 * (moved[:, :, :, 0] + tap_y + place_y) + 1) / height - 1
     x_ = (2 * (moved[:, :, :, 1] + tap_x + place_x) + 1) / width - 1
     grid = torch.stack([x_, y], dim=-1).reshape(batch * groups, taps * rows, columns, 2)
-    parts = x.reshape(batch * groups, channels // groups, height, width)
-    sampled = nn_functional.grid_sample(parts, grid, padding_mode="zeros", align_corners=False)
+    parts = x.to(exact).reshape(batch * groups, channels // groups, height, width)
+    sampled = nn_functional.grid_sample(parts, grid, padding_mode="zeros", align_corners=False).to(x.dtype)
     sampled = sampled.reshape(batch, channels, taps, rows * columns).flatten(1, 2)
     result = (weight.reshape(outputs, channels * taps) @ sampled).reshape(batch, outputs, rows, columns)
     return result if bias is None else result + bias[:, None, None]

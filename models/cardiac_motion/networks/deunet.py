@@ -3,6 +3,8 @@
 Where the paper leaves it open:
 
 - attention is between pixels: its matrix is M × M, M = Y · X (beside eq. 4 the paper writes N × N);
+- B, C and D are 1 × 1 convolutions of the features, B and C of an eighth of their channels, at least 4; the paper
+  only says that they are reshaped to N × M;
 - it stands where M × M fits: at the levels from a quarter of the resolution down, M = 1024 for 128 × 128 pixels;
 - encoders convolve deformably from half of the resolution down; the offsets of TDAM see the full one.
 """

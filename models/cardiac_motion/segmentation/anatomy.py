@@ -31,11 +31,11 @@ def tidy_slice(labels: Labels, spacing: tuple[float, float], *, wall_encloses: b
     """
     least = SMALLEST_MM2 / (spacing[0] * spacing[1])
     result = np.zeros_like(labels)
-    for label in (Label.RV, Label.LA, Label.RA):
+    others = (Label.RV, Label.LA, Label.RA)
+    for label in others:
         mask = _largest(labels == label)
         if mask.sum() >= least:
-            # Its own holes, never another structure that it surrounds.
-            result[mask | (_filled(mask) & (labels == Label.BACKGROUND))] = label
+            result[mask] = label
     pool, wall = _largest(labels == Label.LV), _largest(labels == Label.MYO)
     if pool.sum() >= least:
         pool = _filled(pool)
@@ -46,6 +46,15 @@ def tidy_slice(labels: Labels, spacing: tuple[float, float], *, wall_encloses: b
         result[wall] = Label.MYO
     if pool.sum() >= least:
         result[pool] = Label.LV
+    for label in others:
+        placed = result == label
+        if not placed.any():
+            continue
+        # The wall may have cut it in two by now.
+        mask = _largest(placed)
+        result[placed & ~mask] = Label.BACKGROUND
+        # Its own holes, where noise went as well, never another structure that it surrounds.
+        result[_filled(mask) & (result == Label.BACKGROUND)] = label
     return result
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
+import math
 
 import pytest
 import torch
@@ -60,12 +62,45 @@ def test_offsets_between_pixels_are_bilinear() -> None:
     assert float(found[0, 0, 2, 1]) == pytest.approx(0.75 * 9.5)  # a quarter of it lies beyond the image
 
 
+@pytest.mark.parametrize(("dtype", "share"), [(torch.float16, 2e-3), (torch.bfloat16, 1e-2)])
+def test_half_precision_rounds_values_and_never_places(dtype: torch.dtype, share: float) -> None:
+    x, weight = (_random(*shape, seed=i).to(dtype) for i, shape in enumerate([(1, 4, 96, 128), (2, 4, 3, 3)]))
+    offset = _random(1, 18, 96, 128, seed=2).to(dtype)
+    found = deform_conv2d(x, offset, weight, padding=1)
+    expected = deform_conv2d(x.double(), offset.double(), weight.double(), padding=1)
+    assert found.dtype == dtype
+    assert float((found.double() - expected).abs().mean() / expected.abs().mean()) < share
+
+
 def test_gradients() -> None:
     x, weight = _random(1, 2, 4, 5), _random(2, 2, 3, 3, seed=1)
     # Away from whole numbers, at which bilinear values have a kink.
     offset = 0.2 + 0.5 * torch.rand(1, 36, 4, 5, generator=torch.Generator().manual_seed(3), dtype=x.dtype)
     inputs = [each.requires_grad_() for each in (x, offset, weight)]
     assert torch.autograd.gradcheck(lambda a, b, c: deform_conv2d(a, b, c, padding=1), inputs)
+
+
+def _sampled(plane: torch.Tensor, y: float, x: float) -> float:
+    """Bilinear value between pixels, zero beyond the image; one at a time."""
+    total = 0.0
+    for row in (math.floor(y), math.floor(y) + 1):
+        for column in (math.floor(x), math.floor(x) + 1):
+            if 0 <= row < plane.shape[0] and 0 <= column < plane.shape[1]:
+                total += (1 - abs(y - row)) * (1 - abs(x - column)) * float(plane[row, column])
+    return total
+
+
+def test_equals_what_the_definition_says_place_by_place() -> None:
+    x, weight = _random(1, 4, 6, 5), _random(2, 4, 3, 3, seed=1)
+    offset = 2 * _random(1, 36, 4, 3, seed=2)
+    found = deform_conv2d(x, offset, weight, padding=1, dilation=2)
+    moved = offset.reshape(2, 9, 2, 4, 3)
+    expected = torch.zeros_like(found)
+    for j, i, channel, tap in itertools.product(range(4), range(3), range(4), range(9)):
+        dy, dx = moved[channel // 2, tap, :, j, i].tolist()
+        row, column = j - 1 + 2 * (tap // 3) + dy, i - 1 + 2 * (tap % 3) + dx
+        expected[0, :, j, i] += weight[:, channel, tap // 3, tap % 3] * _sampled(x[0, channel], row, column)
+    torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torchvision") is None, reason="torchvision is not installed")

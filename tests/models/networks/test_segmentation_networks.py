@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from cardiac_motion.networks.deformable import DeformableConv
 from cardiac_motion.networks.deunet import (
     FUSIONS,
     DeUNet,
@@ -82,6 +83,25 @@ def test_deunet_and_its_variants_learn(fusion: Fusion, *, attention: bool) -> No
     x = torch.randn(1, 3, 32, 32)
     assert network(x).shape == (1, 2, 32, 32)
     _learns(network, x)
+
+
+def test_deunet_has_its_parts_where_its_description_says() -> None:
+    whole, plain = DeUNet(width=8), DeUNet(width=8, attention=False)
+    # Levels from full resolution down to a sixteenth.
+    attends = [isinstance(each, GlobalPositionAttention) for each in whole.attentions]
+    assert attends == [False, False, True, True, True]
+    for down in whole.downs:
+        assert any(isinstance(each, DeformableConv) for each in down.modules())
+    aside = (DeformableConv, GlobalPositionAttention)
+    assert not any(isinstance(each, aside) for part in (whole.first, whole.merges) for each in part.modules())
+    assert not any(isinstance(each, aside) for each in plain.modules())
+    fusions = {"tdam": TemporalDeformableAggregation, "flow": FlowFusion, "early": nn.Conv2d, "none": nn.Conv2d}
+    counts = {"tdam": 801_467, "flow": 797_817, "early": 783_045, "none": 782_901}
+    for name in FUSIONS:
+        network = DeUNet(width=8, fusion=name)
+        assert isinstance(network.fusion, fusions[name])
+        assert _parameters(network) == counts[name]
+    assert _parameters(plain) == 505_010
 
 
 def test_deunet_without_tdam_sees_the_middle_frame_alone() -> None:
