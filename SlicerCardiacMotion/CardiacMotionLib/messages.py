@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
 
 from slicer.i18n import tr as _
 
@@ -27,6 +28,12 @@ def sentence(error: BaseException) -> str:
     return _("This should not have happened, please report it: {kind}: {error}").format(
         kind=type(error).__name__, error=error
     )
+
+
+def sentences(notes: Sequence[object]) -> list[str]:
+    """What the server has to say, each note as a sentence."""
+    texts = [str(each).strip() for each in notes]
+    return [_upper(text).rstrip(".") + "." for text in texts if text]
 
 
 def _hint(error: ServerRefused) -> str:

@@ -93,7 +93,7 @@ class Propagated:
         propagation_seconds: of carrying the labels.
         folds: share of folded voxels of the motion, see `share_of_folds`.
         from_cache: whether the motion was known.
-        warnings: for the reader.
+        warnings: for the reader; the summary also has those of the function.
     """
 
     labels: Labels
@@ -138,7 +138,7 @@ class Propagated:
                 "propagation": round(self.propagation_seconds, 3),
             },
             "motion_from_cache": self.from_cache,
-            "warnings": list(self.warnings),
+            "warnings": [*self.warnings, *(function.warnings() if function else ())],
         }
 
 

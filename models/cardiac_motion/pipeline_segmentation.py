@@ -58,7 +58,7 @@ class Segmented:
         weights_checksum: SHA-256 of the weights.
         key_frames: that keep what was drawn; only of `fused`.
         seconds: by step.
-        warnings: for the reader.
+        warnings: for the reader; the summary also has those of the function.
         n_frames: of the cine.
         spacing: (z, y, x) mm.
         motion: name, version and whether it was known, of the motion that `fused` used.
@@ -110,7 +110,7 @@ class Segmented:
             "volumes_ml": {s.name: [round(float(v), 3) for v in curve] for s, curve in self.volumes_ml.items()},
             **function_json(function),
             "seconds": {step: round(seconds, 3) for step, seconds in self.seconds.items()},
-            "warnings": list(self.warnings),
+            "warnings": [*self.warnings, *(function.warnings() if function else ())],
         }
 
 

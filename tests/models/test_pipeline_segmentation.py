@@ -188,6 +188,10 @@ def test_phases_are_found_in_spite_of_a_frame_that_failed() -> None:
     assert function is not None
     assert (function.ed, function.es) == (1, 11)
     assert function.ventricles[Label.LV].ejection_fraction == pytest.approx(75.0)
+    assert found.summary()["warnings"] == []
+    still = replace(found, labels=np.repeat(found.labels[:1], 20, axis=0), warnings=("one",)).summary()["warnings"]
+    assert (still[0], len(still)) == ("one", 2)
+    assert "an ejection fraction of 0.0 % of LV is implausible" in still[1]
     nothing = _segmented(np.zeros((4, 2, 8, 8), np.uint8))
     assert (nothing.function, nothing.volumes_ml) == (None, {})
     assert replace(nothing, n_frames=9).summary()["ed"] is None

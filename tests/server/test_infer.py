@@ -125,6 +125,14 @@ def test_what_is_unusual_about_the_image_is_told(client: Client, study: Study, t
     assert any("when its frames were taken" in warning for warning in answer.params["warnings"])
 
 
+def test_a_heart_that_does_not_eject_is_told(client: Client, study: Study, tmp_path: Path) -> None:
+    path = tmp_path / "still.nii.gz"
+    write_labels(path, np.repeat(study.labels[:1], len(study.labels), axis=0), study.cine)
+    answer = client.infer("motion", IMAGE, {"options": QUICK}, label=path)
+    assert answer.params["ejection_fraction"]["LV"] == 0
+    assert any("0.0 % of LV is implausible" in warning for warning in answer.params["warnings"])
+
+
 @pytest.mark.parametrize(
     ("params", "status", "code", "says"),
     [

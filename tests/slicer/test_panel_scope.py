@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.slicer.bed.session import Bed
-from tests.slicer.client.fake_server import Fake, Request
-from tests.slicer.panel_bed import SHAPE, draw, settle
+from tests.slicer.client.fake_server import Fake, Request, infer_reply
+from tests.slicer.panel_bed import SHAPE, draw, message, settle
 from tests.slicer.panel_faults import DRAWN, Reader, carried
 from tests.slicer.test_panel_faults_scene import Held
 
@@ -47,6 +47,16 @@ def key_frames(reader: Reader) -> list[list[int]]:
     """Of every job that the server was asked for."""
     jobs: list[Request] = [each for each in reader.fake.requests if each.path.startswith("/jobs/infer")]
     return [json.loads(each.parts["params"][1])["key_frames"] for each in jobs]
+
+
+@pytest.mark.parametrize("what", ["propagate", "segment"])
+def test_what_the_server_warns_of_is_shown_as_sentences(reader: Reader, what: str) -> None:
+    warnings = ["an ejection fraction of 0.0 % of LV is implausible", "no LV was found in frames 3"]
+    content = reader.server.nifti(carried(1))
+    reader.server.answers = {"result": infer_reply({"warnings": warnings}, content=content)}
+    said = "An ejection fraction of 0.0 % of LV is implausible. No LV was found in frames 3."
+    assert reader.work(what).endswith(said)
+    assert message(reader.widget).endswith(said)
 
 
 def test_frames_that_follow_an_edit_are_those_of_the_range(reader: Reader) -> None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from slicer.i18n import tr as _
 
 from CardiacMotionLib.frame_strip import FrameStrip, legend
+from CardiacMotionLib.messages import sentences
 from CardiacMotionLib.propagation import TASK
 from CardiacMotionLib.sections.options import OptionsBox
 from CardiacMotionLib.sections.section import Hints, Panel, Section, fill_combo
@@ -157,7 +158,7 @@ class PropagateSection(Section):
     def _finished(self, params: Mapping[str, Any]) -> None:
         self._percent = 0
         warnings = params.get("warnings")
-        said = [str(each) for each in warnings] if isinstance(warnings, list) else []
+        said = sentences(warnings) if isinstance(warnings, list) else []
         kept = len(self.session.propagation.kept_verified)
         if kept and not self.session.is_following:  # after every edit it would only unsettle
             text = _("1 verified frame was kept.") if kept == 1 else _("{count} verified frames were kept.")

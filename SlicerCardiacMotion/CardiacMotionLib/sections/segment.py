@@ -12,6 +12,7 @@ from CardiacMotionLib.alignment_preview import AlignmentPreview, end_of_another
 from CardiacMotionLib.client import OfferedModel
 from CardiacMotionLib.entropy_overlay import EntropyOverlay
 from CardiacMotionLib.frame_states import FrameState
+from CardiacMotionLib.messages import sentences
 from CardiacMotionLib.model_options import chosen_of
 from CardiacMotionLib.sections.options import OptionsBox
 from CardiacMotionLib.sections.section import Hints, Panel, Section, fill_combo
@@ -247,13 +248,7 @@ def _outcome(done: Done) -> list[str]:
         text = _("{count} frames that were drawn, corrected or verified were kept as they were.")
         said.append(text.format(count=len(done.kept)))
     warnings = done.params.get("warnings")
-    return [*said, *_sentences(warnings)] if isinstance(warnings, list) else said
-
-
-def _sentences(notes: Sequence[object]) -> list[str]:
-    """What the server says, as sentences one behind the other."""
-    texts = [str(each).strip() for each in notes]
-    return [text[:1].upper() + text[1:].rstrip(".") + "." for text in texts if text]
+    return [*said, *sentences(warnings)] if isinstance(warnings, list) else said
 
 
 def _listed(frames: Sequence[int]) -> str:
@@ -269,10 +264,10 @@ def _state_text(segmented: int, count: int) -> str:
 
 def _shifts_text(shifts: SliceShifts, *, is_shown: bool) -> str:
     if shifts.is_nothing:
-        return " ".join([_("No slice seems to be displaced."), *_sentences(shifts.notes)])
+        return " ".join([_("No slice seems to be displaced."), *sentences(shifts.notes)])
     lengths = shifts.lengths_mm
     text = _("Slices seem to be displaced by up to {mm:.1f} mm (slice {index}).")
-    parts = [text.format(mm=lengths.max(), index=int(lengths.argmax())), *_sentences(shifts.notes)]
+    parts = [text.format(mm=lengths.max(), index=int(lengths.argmax())), *sentences(shifts.notes)]
     if is_shown:
         parts.insert(0, _("Shown aligned, contours hidden: a preview, nothing was changed."))
     return " ".join(parts)

@@ -17,6 +17,9 @@ Curve = npt.NDArray[np.float64]
 MYOCARDIAL_DENSITY = 1.05
 """Grams per millilitre."""
 
+PLAUSIBLE_EJECTION_FRACTION = (5.0, 90.0)
+"""Percent; one that is lower or higher comes from wrong contours, ED or ES rather than from a heart."""
+
 _VENTRICLES = (Label.LV, Label.RV)
 
 
@@ -130,6 +133,24 @@ class CardiacFunction:
     es: int
     ventricles: Mapping[Label, Ventricle]
     mass_g: float | None
+
+    def warnings(self) -> list[str]:
+        """What cannot be right about the ventricles, for the reader, one sentence each."""
+        low, high = PLAUSIBLE_EJECTION_FRACTION
+        found = []
+        for label, ventricle in self.ventricles.items():
+            name, fraction = label.name, ventricle.ejection_fraction
+            if low <= fraction <= high:
+                continue
+            wrong = (
+                f"the volume of {name} at ES ({ventricle.end_systolic_ml:.1f} ml, frame {self.es}) is larger than "
+                f"at ED ({ventricle.end_diastolic_ml:.1f} ml, frame {self.ed})"
+                if fraction < 0
+                else f"an ejection fraction of {fraction:.1f} % of {name} is implausible (expected {low:.0f} to "
+                f"{high:.0f} %; ED is frame {self.ed}, ES frame {self.es})"
+            )
+            found.append(f"{wrong}; look at the contours of these two frames")
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers by name, as in the answers of the server."""

@@ -136,6 +136,24 @@ def test_function_of_both_ventricles_at_the_phases_of_the_left_one() -> None:
     assert function.to_json()["ejection_fraction"]["LV"] == pytest.approx(60.0)
 
 
+@pytest.mark.parametrize(
+    ("esv", "says"),
+    [
+        (95.0, None),
+        (10.0, None),
+        (95.1, "an ejection fraction of 4.9 % of LV is implausible (expected 5 to 90 %; ED is frame 0, ES "),
+        (9.9, "an ejection fraction of 90.1 % of LV is implausible"),
+        (101.0, "the volume of LV at ES (101.0 ml, frame 1) is larger than at ED (100.0 ml, frame 0)"),
+    ],
+)
+def test_function_that_no_heart_has_is_warned_of(esv: float, says: str | None) -> None:
+    volumes = {Label.LV: [100.0, esv, 97.0], Label.RV: [90.0, 45.0, 80.0]}
+    found = cardiac_function(volumes, ed=0, es=1).warnings()
+    assert len(found) == (says is not None)
+    assert says is None or found[0].startswith(says)
+    assert len(cardiac_function({**volumes, Label.RV: [90.0, 1.0, 80.0]}, ed=0, es=1).warnings()) == len(found) + 1
+
+
 def test_given_phases_are_kept() -> None:
     function = cardiac_function({Label.LV: beat()}, ed=24, es=8)
     assert (function.ed, function.es) == (24, 8)
