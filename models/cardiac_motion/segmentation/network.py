@@ -20,6 +20,7 @@ from cardiac_motion.progress import Progress, silent
 from cardiac_motion.segmentation.anatomy import bridge_gaps, tidy
 from cardiac_motion.segmentation.base import Floats, Segmentation, check_frames
 from cardiac_motion.segmentation.neighbours import neighbours
+from cardiac_motion.segmentation.strays import drop_strays
 from cardiac_motion.segmentation.window import Window
 from cardiac_motion.training.augment import standardise
 from cardiac_motion.weights import Weights, fitted_network, load_weights
@@ -171,6 +172,8 @@ class NetworkSegmentation:
         labels = part.argmax(axis=1).astype(np.uint8)
         if options.tidy:
             is_stack = self.view == "sax"
+            if is_stack:
+                labels = np.stack([drop_strays(each, cine.spacing) for each in labels])
             labels = tidy(labels, cine.spacing, wall_encloses=is_stack)
             if is_stack:
                 pool = part[:, Label.LV]
