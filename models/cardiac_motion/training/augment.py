@@ -12,7 +12,9 @@ from torch.nn import functional as nn_functional
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far each change goes; every one is drawn for each clip anew, and all frames of a clip have the same.
+    """How far each change goes; drawn for each clip anew, and all frames of a clip have the same.
+
+    The clips of a batch share how fine their texture is and by how much their resolution is lowered.
 
     Attributes:
         size: pixels a side of what comes out.

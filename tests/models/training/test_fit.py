@@ -110,6 +110,28 @@ def test_batches_made_ahead_by_processes_are_the_same(make_task: Any, tmp_path: 
     assert ahead.losses == one.losses
 
 
+@pytest.mark.parametrize("amp", [False, True])
+def test_gradients_are_clipped_at_their_true_size(
+    make_task: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, amp: bool
+) -> None:
+    original, used = torch.optim.AdamW.step, []
+
+    def step(self: torch.optim.AdamW, *arguments: Any) -> Any:
+        gradients = [p.grad for group in self.param_groups for p in group["params"]]
+        used.append(float(torch.cat([g.flatten() for g in gradients]).norm()))
+        return original(self, *arguments)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    task = make_task()
+    fit(task, tmp_path / "run", options=replace(task.recipe.fit, amp=amp, clip_norm=0.01))
+    events = EventAccumulator(str(tmp_path / "run")).Reload()
+    before = [e.value for e in events.Scalars("gradient_norm")]
+    assert len(used) == len(before)
+    assert used == pytest.approx([0.01] * len(used), rel=1e-3)
+    # Those of a scaled loss are thousands of times as large.
+    assert all(0.01 < norm < 100 for norm in before)
+
+
 def test_other_seeds_give_other_runs_and_the_caller_keeps_its_own(make_task: Any, tmp_path: Path) -> None:
     task = make_task()
     options = replace(task.recipe.fit, steps=2)
