@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -94,7 +95,7 @@ def test_the_middle_stays_near_the_middle_but_for_the_clips_cut_from_anywhere() 
 @pytest.mark.parametrize(
     "change", [{"gamma": 0.4}, {"bias": 0.4}, {"texture": 0.4}, {"blur": 2.0}, {"coarsen": 3.0}, {"noise": 0.2}]
 )
-def test_intensities_change_and_labels_do_not(change: dict[str, float]) -> None:
+def test_intensities_change_and_labels_do_not(change: Any) -> None:
     shares = []
     for seed in range(3):
         images, labels = _augmented(STILL, seed)
