@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from cardiac_motion.aligned import SliceAlignment
 from cardiac_motion.analysis.volumes import CardiacFunction, cardiac_function, volumes_ml
 from cardiac_motion.cine import Cine
 from cardiac_motion.errors import InputError
-from cardiac_motion.io import check_labels, read_labels
+from cardiac_motion.io import LabelImage, check_labels, read_labels
 from cardiac_motion.labels import Label
 from cardiac_motion.metrics import folds
 from cardiac_motion.motion import Motion
@@ -44,10 +44,17 @@ def split_label_argument(text: str) -> tuple[Path, int | None]:
     return (Path(name), int(frame)) if at and name and frame.isdecimal() else (Path(text), None)
 
 
-def read_key_frames(arguments: Sequence[str], cine: Cine) -> dict[int, Labels]:
+def read_key_frames(
+    arguments: Sequence[str], cine: Cine, *, note: Callable[[str], None] = lambda _text: None
+) -> dict[int, Labels]:
     """Labels (Z, Y, X) of the key frames by frame, from arguments LABEL@FRAME or LABEL.
 
     A 3D label needs its frame. A 4D label gives the frame that is named, or each frame that is not empty.
+
+    Args:
+        arguments: of the command line.
+        cine: that they belong to.
+        note: called with a sentence for the user where a 4D label gives several frames that nobody has named.
 
     Raises:
         InputError: a label that cannot be read or does not fit the cine, a frame that is missing, not there,
@@ -63,21 +70,31 @@ def read_key_frames(arguments: Sequence[str], cine: Cine) -> dict[int, Labels]:
         check_labels(image, cine)
         if frame is not None and not 0 <= frame < cine.n_frames:
             raise InputError(f"{argument}: the cine has frames 0 to {cine.n_frames - 1}, got frame {frame}")
-        if image.is_4d:
-            frames = [t for t in range(cine.n_frames) if image.labels[t].any()] if frame is None else [frame]
-            if not frames:
-                raise InputError(f"{path}: expected labels on at least one frame, every frame is empty")
-            given = {t: image.labels[t] for t in frames}
-        elif frame is None:
-            raise InputError(f"{path} is a 3D label: say which frame it belongs to, as {path.name}@0")
+        if frame is not None:
+            given = {frame: image.labels[frame if image.is_4d else 0]}
+        elif image.is_4d:
+            given = _labelled_frames(path, image, note)
         else:
-            given = {frame: image.labels[0]}
+            raise InputError(f"{path} is a 3D label: say which frame it belongs to, as {path.name}@0")
         for t, labels in given.items():
             if t in found:
                 raise InputError(f"{argument}: frame {t} has been given labels before")
             if not labels.any():
                 raise InputError(f"{argument}: the labels of frame {t} are empty")
             found[t] = labels
+    return found
+
+
+def _labelled_frames(path: Path, image: LabelImage, note: Callable[[str], None]) -> dict[int, Labels]:
+    """Every frame of a 4D label that is not empty."""
+    found = {t: labels for t, labels in enumerate(image.labels) if labels.any()}
+    if not found:
+        raise InputError(f"{path}: expected labels on at least one frame, every frame is empty")
+    if len(found) > 1:
+        note(
+            f"{path.name} is 4D and no frame was named: all {len(found)} of its frames that hold labels are key "
+            f"frames, which stay as they are; to carry one alone, give {path.name}@{min(found)}"
+        )
     return found
 
 

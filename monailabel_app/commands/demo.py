@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 from cardiac_motion.cine import Cine
-from cardiac_motion.cli.console import answer, progress_bar
+from cardiac_motion.cli.console import answer, note, progress_bar
 from cardiac_motion.cli.outputs import check_output_folder, make_output_folder
 from cardiac_motion.cli.propagate import describe
 from cardiac_motion.demo import DEMO_SEED, Labels, check_truth
@@ -28,7 +28,11 @@ def demo(
     ),
     cine: Annotated[Path | None, typer.Option(help="Your own cine instead of a phantom.")] = None,
     labels: Annotated[
-        list[str] | None, typer.Option(help="Labels of a key frame of your cine, as FILE@FRAME; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="Labels of a key frame of your cine as FILE@FRAME; may be repeated. A 4D file "
+            "without @FRAME gives each of its frames that is not empty."
+        ),
     ] = None,
     truth: Annotated[
         Path | None, typer.Option(help="4D labels of frames of your cine to compare with; frames may be empty.")
@@ -90,7 +94,7 @@ def _failures_as_ours() -> Iterator[None]:
 def _read_own(cine: Path, labels: list[str], truth: Path | None) -> tuple[Cine, dict[int, Labels], Labels | None]:
     """The user's own cine, key frames, and truth if there is one."""
     image = read_cine(cine)
-    key_frames = read_key_frames(labels, image)
+    key_frames = read_key_frames(labels, image, note=note)
     if truth is None:
         return image, key_frames, None
     label_image = read_labels(truth)

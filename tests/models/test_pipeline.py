@@ -92,8 +92,14 @@ def test_key_frames_come_from_3d_and_4d_files(cine: Cine, tmp_path: Path) -> Non
     four[1], four[3] = _ring(17), _ring(19)
     write_labels(tmp_path / "all.nii.gz", four, cine)
     assert list(read_key_frames([f"{tmp_path}/ed.nii.gz@2"], cine)) == [2]
-    assert sorted(read_key_frames([f"{tmp_path}/all.nii.gz", f"{tmp_path}/ed.nii.gz@0"], cine)) == [0, 1, 3]
-    only = read_key_frames([f"{tmp_path}/all.nii.gz@3"], cine)
+    notes: list[str] = []
+    both = [f"{tmp_path}/all.nii.gz", f"{tmp_path}/ed.nii.gz@0"]
+    assert sorted(read_key_frames(both, cine, note=notes.append)) == [0, 1, 3]
+    (said,) = notes
+    assert "all 2 of its frames that hold labels are key frames" in said
+    assert said.endswith("give all.nii.gz@1")
+    only = read_key_frames([f"{tmp_path}/all.nii.gz@3"], cine, note=notes.append)
+    assert len(notes) == 1
     assert (only[3] == four[3]).all()
     for arguments, message in (
         (["ed.nii.gz"], "say which frame it belongs to, as ed.nii.gz@0"),

@@ -193,6 +193,7 @@ def test_the_command_refuses_before_it_starts_a_server(
         (["--cine", study.image], "both --cine and --labels"),
         (["--truth", study.label], "--truth belongs to --cine"),
         (["--model", "magic"], "unknown motion model 'magic'"),
+        (["--cine", study.image, "--labels", study.label, "--truth", study.label], "all 5 of its frames"),
         (["--cine", study.image, "--labels", f"{study.ed}@9"], "frames 0 to 4, got frame 9"),
         (["--cine", study.image, "--labels", f"{study.ed}@0", "--truth", study.ed], "expected 4D labels"),
     ):

@@ -26,6 +26,11 @@ def fail(message: str) -> None:
     typer.echo(f"cardiac-motion: error: {' '.join(message.split())}", err=True)
 
 
+def note(message: str) -> None:
+    """One line on stderr, of what a user may not expect and need not be wrong."""
+    typer.echo(f"cardiac-motion: note: {' '.join(message.split())}", err=True)
+
+
 @contextmanager
 def plain_warnings() -> Iterator[list[str]]:
     """Warnings as one line each on stderr, the same one only once; the list gathers them."""

@@ -12,7 +12,7 @@ import typer
 
 from cardiac_motion.atomic import atomic_path
 from cardiac_motion.cine import Cine
-from cardiac_motion.cli.console import answer, parse_settings, progress_bar
+from cardiac_motion.cli.console import answer, note, parse_settings, progress_bar
 from cardiac_motion.cli.outputs import Output, check_outputs, staged
 from cardiac_motion.io import read_cine, write_labels
 from cardiac_motion.io.images import check_ending, is_frame_folder
@@ -125,7 +125,7 @@ def propagate(
     )
     start = time.perf_counter()
     image = read_cine(cine)
-    key_frames = read_key_frames(labels, image)
+    key_frames = read_key_frames(labels, image, note=note)
     motions = MotionCache() if cache else None
     with progress_bar() as report:
         aligned = _alignment(image, shifts, motions, report) if align or shifts else None

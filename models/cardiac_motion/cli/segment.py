@@ -13,7 +13,7 @@ import typer
 
 from cardiac_motion.atomic import atomic_path
 from cardiac_motion.cine import Cine
-from cardiac_motion.cli.console import answer, parse_settings, progress_bar
+from cardiac_motion.cli.console import answer, note, parse_settings, progress_bar
 from cardiac_motion.cli.outputs import Output, check_outputs, staged
 from cardiac_motion.errors import InputError
 from cardiac_motion.io import read_cine, write_cine, write_labels
@@ -163,7 +163,7 @@ def segment(
     check_outputs(outputs, _inputs(cine, given, weights))
     start = time.perf_counter()
     image = read_cine(cine)
-    key_frames = read_key_frames(given, image) if given else None
+    key_frames = read_key_frames(given, image, note=note) if given else None
     with progress_bar() as report:
         found = segment_cine(
             image,

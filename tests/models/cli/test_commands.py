@@ -83,6 +83,12 @@ def test_a_second_contour_reuses_the_motion(
     second = json.loads(run(capsys, *common, *both)[1])
     assert (first["motion_from_cache"], second["motion_from_cache"]) == (False, True)
     assert second["key_frames"] == [0, 2]
+    code, out, err = run(capsys, *common, "--labels", f"{folder}/cine_labels.nii.gz")
+    assert (code, json.loads(out)["key_frames"]) == (0, [0, 1, 2, 3, 4])
+    assert err.startswith(
+        "cardiac-motion: note: cine_labels.nii.gz is 4D and no frame was named: all 5 of its frames"
+    )
+    assert err.count("\n") == 1
     assert not json.loads(run(capsys, *common, "--no-cache", "--labels", f"{folder}/ed.nii.gz@0")[1])[
         "motion_from_cache"
     ]

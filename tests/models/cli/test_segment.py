@@ -72,6 +72,18 @@ def test_frames_that_are_not_asked_for_stay_empty_and_it_is_said(
     assert np.flatnonzero(labels.any(axis=(1, 2, 3))).tolist() == [1, 3]
 
 
+def test_it_is_said_that_every_frame_of_a_4d_label_is_a_key_frame(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path
+) -> None:
+    cine = read_cine(folder / "cine.nii.gz")
+    ed = read_labels(folder / "ed.nii.gz").labels
+    write_labels(tmp_path / "all.nii.gz", np.repeat(ed, cine.n_frames, axis=0), cine)
+    key = ("--model", "fused", "--labels", tmp_path / "all.nii.gz", "--weights", folder / "w.pt", *FAST)
+    code, out, err = run(capsys, folder / "cine.nii.gz", *key, "-o", tmp_path / "l.nii.gz", "--json")
+    assert (code, json.loads(out)["key_frames"]) == (0, [0, 1, 2, 3, 4])
+    assert "all 5 of its frames that hold labels are key frames" in err
+
+
 def test_fused_keeps_what_was_drawn(capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path) -> None:
     key = ("--model", "fused", "--labels", f"{folder}/ed.nii.gz@0", "--weights", folder / "w.pt", *FAST)
     arguments = (folder / "cine.nii.gz", *key, "-o", tmp_path / "l.nii.gz", "--json")
@@ -81,8 +93,8 @@ def test_fused_keeps_what_was_drawn(capsys: pytest.CaptureFixture[str], folder: 
     labels = read_labels(tmp_path / "l.nii.gz").labels
     np.testing.assert_array_equal(labels[0], read_labels(folder / "ed.nii.gz").labels[0])
     assert labels.any(axis=(1, 2, 3)).all()
-    code, out, _ = run(capsys, *arguments[:-1])
-    assert code == 0
+    code, out, err = run(capsys, *arguments[:-1])
+    assert (code, err) == (0, "")
     assert "key frames 0, kept as they were drawn" in out
     assert "EF" in out
 
