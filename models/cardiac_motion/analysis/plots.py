@@ -20,6 +20,8 @@ from cardiac_motion.labels import COLOURS, Label
 _NAMES = {Label.LV: "LV cavity", Label.RV: "RV cavity", Label.LA: "LA", Label.RA: "RA"}
 _CAVITIES = (Label.LV, Label.RV, Label.LA, Label.RA)
 _TRUTH_STYLE = (0, (4, 2))
+_MOST_NAMED = 3
+"""Key frames that the legend names one by one."""
 
 
 def save_figure(figure: Figure, path: Path | str, *, dpi: int = 130) -> None:
@@ -86,13 +88,8 @@ def volume_time_curve(
     _mark_phases(axes, times, function.ed, function.es)
     handles, _ = axes.get_legend_handles_labels()
     if key_frames:
-        names = ", ".join(
-            f"{frame} ({what})" if what else str(frame) for frame, what in sorted(key_frames.items())
-        )
         handles.append(
-            Line2D(
-                [], [], linestyle="none", marker="s", color="black", fillstyle="none", label=f"key frame {names}"
-            )
+            Line2D([], [], linestyle="none", marker="s", color="black", fillstyle="none", label=_named(key_frames))
         )
     # Below the axes, where it can hide no part of a curve.
     figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=9, frameon=False)
@@ -105,6 +102,20 @@ def volume_time_curve(
     if title:
         axes.set_title(title, fontsize=11, pad=16)
     return figure
+
+
+def _named(key_frames: Mapping[int, str]) -> str:
+    """Key frames by number, or how many there are where that would not fit a line of the legend."""
+    in_order = sorted(key_frames.items())
+    if len(in_order) <= _MOST_NAMED:
+        return "key frame " + ", ".join(f"{frame} ({what})" if what else str(frame) for frame, what in in_order)
+    kinds: dict[str, list[int]] = {}
+    for frame, what in in_order:
+        kinds.setdefault(what, []).append(frame)
+    return "key frames: " + ", ".join(
+        f"{len(frames)} {what}".rstrip() if len(frames) > 1 else f"frame {frames[0]} {what}".rstrip()
+        for what, frames in kinds.items()
+    )
 
 
 def _check_lengths(curves: Mapping[Label, npt.ArrayLike], times: npt.NDArray[np.float64], name: str) -> None:

@@ -35,6 +35,29 @@ def test_curves_are_in_ms_and_ml_with_the_truth_dashed() -> None:
     assert {text.get_text() for text in axes.texts} == {"ED (frame 0)", "ES (frame 4)"}
 
 
+@pytest.mark.parametrize(
+    ("key_frames", "says"),
+    [
+        ({0: "drawn", 4: "corrected"}, "key frame 0 (drawn), 4 (corrected)"),
+        ({0: "drawn", 4: "drawn", 9: "corrected"}, "key frame 0 (drawn), 4 (drawn), 9 (corrected)"),
+        ({4: ""}, "key frame 4"),
+        (dict.fromkeys(range(10), "drawn"), "key frames: 10 drawn"),
+        ({**dict.fromkeys(range(10), "drawn"), 4: "corrected"}, "key frames: 9 drawn, frame 4 corrected"),
+    ],
+)
+def test_the_legend_lies_within_the_figure_however_many_key_frames_there_are(
+    key_frames: dict[int, str], says: str
+) -> None:
+    volumes = dict.fromkeys((Label.LV, Label.RV, Label.LA, Label.RA), LV)
+    figure = volume_time_curve(volumes, TIMES, truth=volumes, key_frames=key_frames)
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert legend.get_texts()[-1].get_text() == says
+    within, whole = legend.get_window_extent(), figure.bbox
+    assert whole.x0 <= within.x0 < within.x1 <= whole.x1
+    assert whole.y0 <= within.y0 < within.y1 <= whole.y1
+
+
 def test_the_file_appears_whole(tmp_path: Path) -> None:
     save_figure(figure_of_both_ventricles(), tmp_path / "curve.png")
     assert [path.name for path in tmp_path.iterdir()] == ["curve.png"]
