@@ -52,7 +52,7 @@ def test_all_frames_are_segmented_and_summed_up(study: PhantomStudy, weights: Pa
     assert found.labels.shape == study.cine.shape
     assert (found.entropy, found.key_frames, found.frames) == (None, (), tuple(range(6)))
     summary = json.loads(json.dumps(found.summary(), allow_nan=False))
-    assert summary["model"] == {"name": "unet", "version": 1, "weights": found.weights_checksum}
+    assert summary["model"] == {"name": "unet", "version": 2, "weights": found.weights_checksum}
     assert summary["frames"] == [0, 1, 2, 3, 4, 5]
     assert set(summary["seconds"]) == {"segmentation"}
     assert {"ed", "es", "ejection_fraction", "mass_g", "volumes_ml", "warnings", "key_frames"} <= set(summary)

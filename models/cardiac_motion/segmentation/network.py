@@ -83,7 +83,7 @@ class NetworkSegmentation:
             apart as in training (`neighbours`).
     """
 
-    version = "1"
+    version = "2"
 
     def __init__(
         self, name: str, *, weights: str | Path | None = None, view: str = "sax", radius: int = 0
