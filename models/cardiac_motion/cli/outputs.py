@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +37,10 @@ def check_outputs(outputs: Mapping[str, Output], inputs: Sequence[tuple[str, Pat
         InputError: names the output, and what it collides with.
     """
     for output in outputs.values():
-        check_target(output.path, is_folder=output.is_folder, names=output.names)
+        folder = output.path.resolve().parent
+        check_output_folder(folder)
+        if folder.is_dir():
+            check_target(output.path, is_folder=output.is_folder, names=output.names)
     taken = list(inputs)
     for what, output in outputs.items():
         for other, path in taken:
@@ -59,11 +62,33 @@ def _overlap(one: Path, other: Path) -> bool:
 
 
 @contextmanager
+def folders_made(paths: Iterable[Path]) -> Iterator[None]:
+    """Make the folders that outputs are to lie in; an error in the block removes again what was made for it.
+
+    Raises:
+        InputError: one cannot be made.
+    """
+    made: list[Path] = []
+    try:
+        for path in paths:
+            folder = path.resolve().parent
+            made += [place for place in (folder, *folder.parents) if not place.exists()]
+            make_output_folder(folder)
+        yield
+    except BaseException:
+        for place in sorted(made, key=lambda place: len(place.parts), reverse=True):
+            # Somebody else may have put something there by now, and it stays.
+            with suppress(OSError):
+                place.rmdir()
+        raise
+
+
+@contextmanager
 def staged(outputs: Mapping[str, Output]) -> Iterator[dict[str, Path]]:
     """Yield a temporary path for every output; they take their names once the block ends without an error.
 
     None of them appears before all are complete; an error in the block, or in taking the names, leaves everything
-    as it was.
+    as it was. Folders that they are to lie in are made.
 
     Raises:
         InputError: an output that cannot be written, by its final name; also in place of any OSError.
@@ -72,6 +97,7 @@ def staged(outputs: Mapping[str, Output]) -> Iterator[dict[str, Path]]:
         # A folder, for which more can go wrong, comes before the files.
         order = sorted(outputs, key=lambda what: not outputs[what].is_folder)
         paths: dict[str, Path] = {}
+        stack.enter_context(folders_made(output.path for output in outputs.values()))
         try:
             for what in order:
                 output = outputs[what]

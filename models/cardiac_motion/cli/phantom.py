@@ -8,10 +8,21 @@ from typing import Annotated
 import typer
 
 from cardiac_motion.cli.console import answer, progress_bar
-from cardiac_motion.cli.outputs import Output, check_outputs
+from cardiac_motion.cli.outputs import Output, check_outputs, folders_made
 from cardiac_motion.errors import InputError
 from cardiac_motion.phantom import AppearanceOptions, PhantomOptions, make_study
 from cardiac_motion.phantom.write import DicomKind, with_whole_voxels, write_study
+
+
+def names_of(*, truth: bool, dicom: bool) -> tuple[str, ...]:
+    """What is in the folder of a study, numbers left out."""
+    names = ["cine.nii.gz", "labels.nii.gz"]
+    if truth or dicom:
+        names += ["ch.nii.gz", "ch_labels.nii.gz"]
+    if truth:
+        names += ["motion", "ch_motion", "volumes.json", "parameters.json"]
+        names += [f"strain_{kind}.nii.gz" for kind in ("radial", "circumferential", "longitudinal")]
+    return (*names, "dicom") if dicom else tuple(names)
 
 
 def phantom(
@@ -44,7 +55,7 @@ def phantom(
     """Write a synthetic beating heart: the cine, the labels of all frames, and on wish the whole truth."""
     if enhanced and not dicom:
         raise InputError("--enhanced says how to write DICOM: expected --dicom with it")
-    check_outputs({"study": Output(output, is_folder=True)}, [])
+    check_outputs({"study": Output(output, is_folder=True, names=names_of(truth=truth, dicom=dicom))}, [])
     options = PhantomOptions(
         frames=frames,
         slices=slices,
@@ -61,7 +72,8 @@ def phantom(
         if whole:
             study = with_whole_voxels(study)
         report(1.0, "writing")
-        write_study(study, output, truth=truth, dicom=kind if dicom else None)
+        with folders_made([output]):
+            write_study(study, output, truth=truth, dicom=kind if dicom else None)
     # Slices count their pixels times their distance, which is not quite the volume of the heart itself.
     volumes = study.volumes_ml["LV"]["slices"]
     counted = 100 * (1 - volumes[study.es_frame] / volumes[0]) if volumes[0] > 0 else None

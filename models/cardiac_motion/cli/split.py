@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cardiac_motion.cli.console import answer
-from cardiac_motion.cli.outputs import Output, check_outputs
+from cardiac_motion.cli.outputs import Output, check_outputs, folders_made
 from cardiac_motion.datasets import FRACTIONS, Split, find_dataset, folds, read_split, split, write_split
 from cardiac_motion.errors import InputError
 
@@ -38,7 +38,8 @@ def split_command(
         if k is not None
         else split(dataset.cases, seed=seed, fractions=_fractions(fraction or []), earlier=earlier)
     )
-    write_split(output, made)
+    with folders_made([output]):
+        write_split(output, made)
     answer(
         {"data_set": dataset.name, "parts": _counts(made), "written": str(output)},
         f"{dataset.name}: patients in " + ", ".join(f"{n}: {count}" for n, count in _counts(made).items())

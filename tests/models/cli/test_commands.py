@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from cardiac_motion.cine import Cine
 from cardiac_motion.cli import main
+from cardiac_motion.cli.phantom import names_of
 from cardiac_motion.io import read_cine, read_labels, write_cine, write_labels
 from cardiac_motion.io.motion_folder import read_motion
 from cardiac_motion.labels import Label
@@ -101,7 +103,7 @@ def test_a_second_contour_reuses_the_motion(
         (["{folder}/none.nii.gz", "--labels", "{ed}@0", "-o", "{out}"], "none.nii.gz"),
         (["{cine}", "--labels", "{ed}", "-o", "{out}"], "say which frame"),
         (["{cine}", "--labels", "{ed}@9", "-o", "{out}"], "frames 0 to 4, got frame 9"),
-        (["{cine}", "--labels", "{ed}@0", "-o", "{folder}/no/l.nii.gz"], "does not exist"),
+        (["{cine}", "--labels", "{ed}@0", "-o", "{ed}/no/l.nii.gz"], "ed.nii.gz is a file"),
         (["{cine}", "--labels", "{ed}@0", "-o", "{out}", "--model", "magic"], "unknown motion model 'magic'"),
         (["{cine}", "--labels", "{ed}@0", "-o", "{out}", "--option", "colour=red"], "unknown option colour"),
         (["{cine}", "--labels", "{ed}@0", "-o", "{out}", "--option", "levels"], "NAME=VALUE, got 'levels'"),
@@ -222,7 +224,40 @@ def test_phantom_writes_dicom_beside_its_study(
     code, _, err = run(capsys, "phantom", "-o", tmp_path / "study", "--dicom", *kind, *few)
     assert (code, err) == (0, "")
     assert len(list((tmp_path / "study" / "dicom").rglob("*.dcm"))) == files
-    assert {"cine.nii.gz", "2ch.nii.gz", "dicom"} < {path.name for path in (tmp_path / "study").iterdir()}
+    written = {path.name for path in (tmp_path / "study").iterdir()}
+    assert {"cine.nii.gz", "2ch.nii.gz", "dicom"} < written
+    assert {re.sub(r"\d", "", name) for name in written} == set(names_of(truth=False, dicom=True))
+
+
+def test_phantom_makes_the_folders_above_and_replaces_a_study_and_nothing_else(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = tmp_path / "new" / "folders" / "study"
+    arguments = (
+        "phantom",
+        "-o",
+        study,
+        "--frames",
+        "4",
+        "--slices",
+        "2",
+        "--matrix",
+        "48",
+        "--pixel-spacing",
+        "4",
+    )
+    assert run(capsys, *arguments, "--truth", "--seed", "1")[0] == 0
+    assert {re.sub(r"\d", "", path.name) for path in study.iterdir()} == set(names_of(truth=True, dicom=False))
+    first = (study / "cine.nii.gz").read_bytes()
+    assert run(capsys, *arguments, "--truth", "--seed", "2")[0] == 0
+    second = (study / "cine.nii.gz").read_bytes()
+    assert first != second
+    # Another study would leave behind what it does not have itself: told before the work.
+    monkeypatch.setattr("cardiac_motion.cli.phantom.make_study", None)
+    code, _, err = run(capsys, *arguments, "--seed", "3")
+    assert code == 2
+    assert "which is no part of the new output" in err
+    assert (study / "cine.nii.gz").read_bytes() == second
     code, _, err = run(capsys, "phantom", "-o", tmp_path / "other", "--enhanced")
     assert code == 2
     assert "expected --dicom with it" in err

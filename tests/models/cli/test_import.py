@@ -90,7 +90,7 @@ def test_a_broken_folder_is_one_line_and_no_output(
 def test_import_replaces_an_import_and_nothing_else(
     capsys: pytest.CaptureFixture[str], dicom: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "out"
+    out = tmp_path / "new" / "out"
     assert run(capsys, dicom, "-o", out)[0] == 0
     assert run(capsys, dicom, "-o", out, "--all")[0] == 0
     (out / "notes.txt").write_text("mine")

@@ -49,7 +49,7 @@ def never(*args: object, **kwargs: object) -> None:
         (["-o", "{out}/l.nii.gz", "--motion", "{out}/folder"], ["it holds 'mine.txt'"]),
         (["-o", "{out}/folder"], ["it holds 'mine.txt'"]),
         (["-o", "{out}/out.txt"], ["out.txt: expected a name that ends in .nii"]),
-        (["-o", "{out}/l.nii.gz", "--table", "{out}/no/t.csv"], ["t.csv", "does not exist"]),
+        (["-o", "{out}/l.nii.gz", "--table", "{out}/file/no/t.csv"], ["expected a folder", "file is a file"]),
         (["-o", "{out}/l.nii.gz", "--table", "{out}/../{name}/l.nii.gz"], ["the table cannot", "the labels is"]),
         (["-o", "{out}/l", "--motion", "{out}/l"], ["the motion cannot", "the labels is"]),
         (["-o", "{out}/link.nii.gz"], ["the labels cannot", "the cine is"]),
@@ -155,6 +155,26 @@ def write_all(folder: Path) -> None:
             paths[name].write_text("new")
 
 
+def test_folders_above_are_made_and_go_again_where_nothing_is_written(tmp_path: Path) -> None:
+    deep = tmp_path / "a" / "b"
+    outputs = {"one": Output(deep / "one.txt"), "two": Output(tmp_path / "a" / "c" / "two", is_folder=True)}
+    check_outputs(outputs, [])
+    assert content(tmp_path) == {}
+    for failure in (InputError("bad"), KeyboardInterrupt()):
+        with pytest.raises(type(failure)), staged(outputs):  # noqa: PT012 - they are there meanwhile
+            assert deep.is_dir()
+            raise failure
+        assert content(tmp_path) == {}
+    with staged(outputs) as paths:
+        paths["one"].write_text("1")
+        (paths["two"] / "x").write_text("2")
+    assert {name for name, held in content(tmp_path).items() if held} == {"a/b/one.txt", "a/c/two/x"}
+    with pytest.raises(InputError, match="bad"), staged({"one": Output(deep / "d" / "one.txt")}):
+        raise InputError("bad")
+    assert (deep / "one.txt").read_text() == "1"
+    assert not (deep / "d").exists()
+
+
 @pytest.mark.parametrize("failing", NAMES)
 @pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), KeyboardInterrupt()])
 @pytest.mark.parametrize("before", [(), NAMES, ("a.csv",), ("b", "c.csv")])
@@ -243,9 +263,6 @@ def test_output_folders(capsys: pytest.CaptureFixture[str], case: Path, tmp_path
         assert code == 2
         assert "is a file" in err
         assert run(capsys, "phantom", "-o", path)[0] == 2
-    code, err = run(capsys, "phantom", "-o", tmp_path / "no" / "study")
-    assert code == 2
-    assert "does not exist" in err
     sparse = ["--labels", f"{case}/all.nii.gz", "--truth", case / "all.nii.gz"]
     code, err = run(capsys, "demo", "-o", tmp_path / "d", "--cine", case / "cine.nii.gz", *sparse)
     assert code == 2

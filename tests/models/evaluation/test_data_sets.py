@@ -153,7 +153,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 
 
 def test_the_commands_part_and_evaluate(capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path) -> None:
-    path = tmp_path / "split.json"
+    path = tmp_path / "new" / "split.json"
     code, out, err = run(capsys, "split", data, "-o", path, "--folds", 4, "--json")
     assert (code, err) == (0, "")
     assert json.loads(out) == {
