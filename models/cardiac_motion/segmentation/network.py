@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from cardiac_motion.cine import Cine
 from cardiac_motion.errors import InputError
-from cardiac_motion.labels import Label
+from cardiac_motion.labels import STRUCTURES, Label
 from cardiac_motion.progress import Progress, silent
 from cardiac_motion.segmentation.anatomy import bridge_gaps, tidy
 from cardiac_motion.segmentation.base import Floats, Segmentation, check_frames
@@ -72,6 +72,32 @@ def wrong_view(name: str, views: Sequence[str], cine: Cine, view: str) -> str:
     )
 
 
+def check_weights(weights: Weights, frames: int) -> None:
+    """Refuse weights of a network that cannot be asked for the labels of a frame by its image alone.
+
+    Args:
+        weights: of any network.
+        frames: of the clips that it is to be given.
+
+    Raises:
+        InputError: it sees another number of frames, has to be told the view, or has other classes than ours.
+    """
+    config = weights.config
+    seen = 2 * int(config.get("radius", 1)) + 1 if weights.network == "deunet" else int(config.get("inputs", 1))
+    classes = int(config.get("classes", 4))
+    if seen != frames or config.get("views") or not Label.LV < classes <= 1 + len(STRUCTURES):
+        told = ", told the view" if config.get("views") else ""
+        raise InputError(
+            f"expected weights of a network that sees {_counted(frames)} and tells {1 + Label.LV} to "
+            f"{1 + len(STRUCTURES)} classes apart by the image alone, got those of {weights.model}: "
+            f"{weights.network} for {_counted(seen)} and {classes} classes{told}"
+        )
+
+
+def _counted(frames: int) -> str:
+    return f"{frames} frame{'s' if frames > 1 else ''}"
+
+
 class NetworkSegmentation:
     """A `SegmentationModel` that is a network with weights.
 
@@ -112,7 +138,9 @@ class NetworkSegmentation:
 
     @cached_property
     def _network(self) -> nn.Module:
-        return fitted_network(self._weights).eval().to("cuda" if torch.cuda.is_available() else "cpu")
+        network = fitted_network(self._weights)
+        check_weights(self._weights, 2 * self.radius + 1)
+        return network.eval().to("cuda" if torch.cuda.is_available() else "cpu")
 
     def segment(
         self,
@@ -132,7 +160,7 @@ class NetworkSegmentation:
         network = self._network
         multiple = int(getattr(network, "multiple", 1))
         window = Window.of(find_heart(cine.frames, cine.spacing), cine.shape[2:], cine.spacing[1:], multiple)
-        classes = int(self._weights.config["classes"])
+        classes = int(self._weights.config.get("classes", 4))
         part = np.zeros((len(chosen), classes, cine.shape[1], *window.region.shape), dtype=np.float32)
         steps = [0, -(-len(chosen) // BATCH) * cine.shape[1]]
 

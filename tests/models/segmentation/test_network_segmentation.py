@@ -18,6 +18,7 @@ from cardiac_motion.segmentation.neighbours import neighbours
 from cardiac_motion.segmentation.network import NetworkSegmentation, SegmentationOptions
 from cardiac_motion.segmentation.registry import segmentation_model, segmentation_model_names
 from cardiac_motion.segmentation.window import Window
+from cardiac_motion.weights import build_network, save_weights
 from cardiac_motion.working_grid import Region
 from torch import Tensor, nn
 
@@ -166,6 +167,28 @@ def test_models_keep_the_protocol(unet_weights: Path) -> None:
     assert segmentation_model_names() == ("unet", "deunet")
     with pytest.raises(InputError, match="unknown segmentation model 'vnet'; there are unet, deunet"):
         segmentation_model("vnet")
+
+
+@pytest.mark.parametrize(
+    ("name", "network", "changes", "message"),
+    [
+        ("unet", "deunet", {}, "sees 1 frame and tells 4 to 6 classes .* those of other: deunet for 3 frames"),
+        ("deunet", "unet", {}, "sees 3 frames .* unet for 1 frame and 4 classes"),
+        ("deunet", "deunet", {"radius": 2}, "deunet for 5 frames"),
+        ("unet", "unet", {"inputs": 2}, "unet for 2 frames"),
+        ("unet", "unet", {"views": 4, "classes": 6}, "6 classes, told the view"),
+        ("unet", "unet", {"classes": 3}, "1 frame and 3 classes"),
+        ("unet", "unet", {"classes": 9}, "1 frame and 9 classes"),
+    ],
+)
+def test_weights_of_another_network_are_one_clear_error(
+    beating: Cine, tmp_path: Path, name: str, network: str, changes: dict[str, int], message: str
+) -> None:
+    config = {"width": 4, "levels": 3, **changes}
+    state = build_network(network, config).state_dict()
+    save_weights(tmp_path / "other.pt", state, model="other", network=network, config=config)
+    with pytest.raises(InputError, match=message):
+        segmentation_model(name, weights=tmp_path / "other.pt").segment(beating)
 
 
 def test_each_view_has_its_network(beating: Cine, unet_weights: Path) -> None:
