@@ -14,7 +14,11 @@ from cardiac_motion.errors import InputError
 from cardiac_motion.motion import Motion
 from cardiac_motion.progress import Progress, silent
 from cardiac_motion.segmentation.base import SegmentationModel
-from cardiac_motion.segmentation.registry import DEFAULT_SEGMENTATION_MODEL, segmentation_model
+from cardiac_motion.segmentation.registry import (
+    DEFAULT_SEGMENTATION_MODEL,
+    segmentation_model,
+    segmentation_model_names,
+)
 from cardiac_motion.shift_files import KeptShifts, ShiftCache, shift_key
 from cardiac_motion.slice_alignment import TooFewSlicesError, estimate_shifts
 from cardiac_motion.weights import shipped_weights
@@ -85,13 +89,17 @@ def model_for_shifts(name: str = DEFAULT_SEGMENTATION_MODEL) -> SegmentationMode
     Raises:
         InputError: no such model, or no weights of it.
     """
-    model = segmentation_model(name)
-    if name not in shipped_weights():
+    there = [each for each in segmentation_model_names() if each in shipped_weights()]
+    if name not in segmentation_model_names():
+        raise InputError(
+            f"unknown segmentation model {name!r}; there are {', '.join(there) or 'none with weights'}"
+        )
+    if name not in there:
         raise InputError(
             f"to align slices without labels, a segmentation is made by {name!r}, whose weights are not there; "
             "expected them, or labels"
         )
-    return model
+    return segmentation_model(name)
 
 
 def key_of_shifts(cine: Cine, model: SegmentationModel) -> str:

@@ -186,8 +186,11 @@ def _network(model: str, weights: str | Path | None) -> SegmentationModel:
     """The network behind a model, or InputError if there is none, or no weights of it."""
     name = DEFAULT_SEGMENTATION_MODEL if model == FUSED else model
     if name not in segmentation_model_names():
-        there = ", ".join((*segmentation_model_names(), FUSED))
-        raise InputError(f"unknown segmentation model {model!r}; there are {there}")
+        # With a file of weights any of them can be used.
+        there = segmentation_names() if weights is None else (*segmentation_model_names(), FUSED)
+        raise InputError(
+            f"unknown segmentation model {model!r}; there are {', '.join(there) or 'none with weights'}"
+        )
     if weights is None and name not in shipped_weights():
         can = ", ".join(segmentation_names()) or "none"
         raise InputError(

@@ -133,6 +133,8 @@ def test_missing_weights_are_named(
 ) -> None:
     monkeypatch.setattr(pipeline_segmentation, "shipped_weights", lambda: ("deunet",))
     assert segmentation_names() == ("deunet",)
+    with pytest.raises(InputError, match=r"unknown segmentation model 'magic'; there are deunet$"):
+        segment_cine(study.cine, model="magic")
     with pytest.raises(
         InputError, match=r"needs the weights of unet, which are not there.*have weights are deunet"
     ):
