@@ -134,7 +134,12 @@ def _read(
                 _stop_at_errors(left, folder, keep_going=keep_going)
                 continue
             rr = tuple(found.rr_ms / 1000 for found in slices)
-            said = (*_about_view(each.finding), *notes, *(_about_ends(each.stack) if lacks else ()))
+            said = (
+                *_about_view(each.finding),
+                *_about_size(each, is_alone=len(chosen) == 1),
+                *notes,
+                *(_about_ends(each.stack) if lacks else ()),
+            )
             cines.append(ImportedCine(each.finding.view, cine, name, rr, each.stack.series, said, each.is_newest))
     return cines
 
@@ -254,6 +259,16 @@ def _about_view(finding: ViewFinding) -> list[str]:
         f"called {finding.view.value} by its description, as its plane left that open; by the plane alone it "
         f"would be {finding.by_plane.value}"
     ]
+
+
+def _about_size(found: _Found, *, is_alone: bool) -> list[str]:
+    """What to say of a short-axis cine of one slice."""
+    if found.finding.view is not View.SAX or len(found.stack.slices) > 1:
+        return []
+    note = "a single slice, no short-axis stack: it has no volume"
+    if is_alone:
+        note += "; no other plane says how the heart lies, so that its view is that of its plane in a usual heart"
+    return [note]
 
 
 def _about_ends(stack: Stack) -> list[str]:

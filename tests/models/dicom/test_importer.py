@@ -302,6 +302,21 @@ def test_a_slice_alone_is_as_thick_as_its_file_says(
     assert "thickness" in guessed.notes[0]
 
 
+def test_a_short_axis_slice_alone_is_told_to_be_no_stack(
+    make_cine: MakeCine, write_study: Write, views: dict[str, Cine], tmp_path: Path
+) -> None:
+    slice_alone = make_cine(None, slices=1)
+    (found,) = import_dicom(write_study({"sax": slice_alone}, tmp_path / "alone")).cines
+    assert (found.view, found.cine.shape[1]) == (View.SAX, 1)
+    (note,) = found.notes
+    assert "a single slice, no short-axis stack" in note
+    assert "no other plane says how the heart lies" in note
+    others = import_dicom(write_study({**views, "sax": slice_alone}, tmp_path / "study")).cines
+    notes = {each.name: each.notes for each in others}
+    assert notes.pop("sax") == ("a single slice, no short-axis stack: it has no volume",)
+    assert set(notes.values()) == {()}
+
+
 def test_slice_thickness_says_nothing_about_a_stack(study: Path, tmp_path: Path) -> None:
     files = {
         name: edited(each, lambda ds: _all(ds, {"SliceThickness": 1.0, "SpacingBetweenSlices": 3.0}))
