@@ -148,7 +148,10 @@ def segment(
     cache: Annotated[bool, typer.Option(help=f"Keep the motion of {FUSED}.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Segment the heart in all frames of a cine, or in some."""
+    """Segment the heart in all frames of a cine, or in some.
+
+    ED and ES are read from the volume curve smoothed over the cycle; volumes are those of the frames themselves.
+    """
     chosen = read_frames(frames)
     given = labels or []
     if given and model != FUSED:
