@@ -89,7 +89,8 @@ def estimate_shifts(labels: Labels, spacing: tuple[float, float, float]) -> Slic
     """Shifts of the slices, from labels of one frame or of several.
 
     Args:
-        labels: (T, Z, Y, X) or (Z, Y, X). Of several frames, those in diastole are used.
+        labels: (T, Z, Y, X) or (Z, Y, X). Of several frames, those in diastole are used. Where they have no wall
+            at all, nothing tells slices through the valve from others: every slice with an LV counts.
         spacing: (z, y, x) in mm.
 
     Raises:
@@ -100,13 +101,16 @@ def estimate_shifts(labels: Labels, spacing: tuple[float, float, float]) -> Slic
     if stack.ndim != 4:
         raise InputError(f"expected labels (T, Z, Y, X) or (Z, Y, X), got shape {labels.shape}")
     volumes = (stack == Label.LV).sum(axis=(1, 2, 3))
-    centres = np.stack([_centres(frame, spacing) for frame in stack[volumes >= DIASTOLE * volumes.max()]])
+    surrounded = SURROUNDED if (stack == Label.MYO).any() else 0.0
+    diastolic = stack[volumes >= DIASTOLE * volumes.max()]
+    centres = np.stack([_centres(frame, spacing, surrounded) for frame in diastolic])
     shown = np.isfinite(centres[..., 0])
     observed = shown.mean(axis=0) > 0.8
     # The same slices on every frame that is used: otherwise contraction would look like a shift.
     usable = centres[shown[:, observed].all(axis=1)]
     if observed.sum() < 4 or not len(usable):
-        raise TooFewSlicesError(f"expected at least 4 slices that show the LV with its wall, got {observed.sum()}")
+        wall = " with its wall" if surrounded else ""
+        raise TooFewSlicesError(f"expected at least 4 slices that show the LV{wall}, got {observed.sum()}")
     mean = usable.mean(axis=0)[observed]
     heights = np.flatnonzero(observed) * spacing[0]
     found, spread = separate_shifts(heights, mean)
@@ -156,7 +160,7 @@ def separate_shifts(heights: Vector, centres: Vector) -> tuple[Vector, float]:
     return basis @ (sigma**2 * np.linalg.solve(covariance, residual)), sigma
 
 
-def _centres(frame: Labels, spacing: tuple[float, float, float]) -> Vector:
+def _centres(frame: Labels, spacing: tuple[float, float, float], surrounded: float) -> Vector:
     """(Z, 2) centres of the LV blood pool in mm, NaN where the slice does not show it well enough."""
     centres = np.full((len(frame), 2), np.nan)
     for z, plane in enumerate(frame):
@@ -164,7 +168,7 @@ def _centres(frame: Labels, spacing: tuple[float, float, float]) -> Vector:
         if pool.sum() * spacing[1] * spacing[2] < SMALLEST_AREA_MM2:
             continue
         border = ndimage.binary_dilation(pool) & ~pool
-        if (plane[border] == Label.MYO).mean() < SURROUNDED:
+        if (plane[border] == Label.MYO).mean() < surrounded:
             continue
         centres[z] = np.array(ndimage.center_of_mass(pool)) * spacing[1:]
     return centres

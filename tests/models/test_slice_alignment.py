@@ -65,6 +65,16 @@ def test_slices_without_lv_are_interpolated_and_said() -> None:
     ]
 
 
+def test_contours_of_the_cavity_alone_suffice() -> None:
+    labels = _stack(np.random.default_rng(4).uniform(-8, 8, (9, 2)))
+    cavity = np.where(labels == Label.LV, labels, 0).astype(np.uint8)
+    found = estimate_shifts(cavity, SPACING)
+    np.testing.assert_array_equal(found.shifts_mm, estimate_shifts(labels, SPACING).shifts_mm)
+    assert found.observed.all()
+    with pytest.raises(InputError, match="expected at least 4 slices that show the LV, got 3"):
+        estimate_shifts(cavity[:3], SPACING)
+
+
 def test_a_slice_through_the_valve_is_not_observed() -> None:
     true = np.zeros((8, 2))
     labels = _stack(true)
