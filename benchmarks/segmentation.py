@@ -180,7 +180,7 @@ def wall_lines(kept: Sequence[tuple[Case, dict[str, Labels]]]) -> list[str]:
             wall = wall_where_drawn(labels, case.truth[phase], case.cine.spacing[1:])
             lines.append(
                 f"{case.name} {phase}: the labels have wall in {wall.share:.0%} of the directions from the LV; "
-                f"there Dice {wall.dice:.3f}, thickness found {wall.found_mm:.1f} mm, labelled {wall.true_mm:.1f} mm"
+                f"there Dice {wall.dice:.3f}, {wall.found_mm:.1f} mm thick, in the labels {wall.true_mm:.1f} mm"
             )
     return lines
 
