@@ -28,6 +28,10 @@ from cardiac_motion.weights import Weights, build_network, load_weights, save_we
 NOTHING = "nothing"
 """In the place of weights to start from: train from random ones."""
 
+WHAT_IT_IS = ("classes", "inputs", "views", "radius", "fusion", "attention")
+"""Arguments of a network that a model is told from another by; weights to start from may have others beside them,
+such as a width, which are then kept."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -156,6 +160,13 @@ def _starting_weights(
     weights = load_weights(start_from if start_from is not None else recipe.name)
     if weights.network != recipe.network:
         raise InputError(f"expected weights of the network {recipe.network}, got those of {weights.network}")
+    for name in WHAT_IT_IS:
+        wanted, got = (config.get(name) for config in (recipe.config, weights.config))
+        if (wanted or None) != (got or None):
+            raise InputError(
+                f"expected weights of a network as {recipe.name} has it, {name} {wanted}, got those of "
+                f"{weights.model}, {name} {got}"
+            )
     return weights
 
 

@@ -130,7 +130,8 @@ def test_as_a_module_it_is_the_same_command(capsys: pytest.CaptureFixture[str]) 
 
 
 def _of_another_network(folder: Path) -> Path:
-    save_weights(folder / "w.pt", {}, model="deunet", network="deunet", config={})
+    config = registry.recipe("deunet").config
+    save_weights(folder / "w.pt", {}, model="deunet", network="deunet", config=config)
     return folder / "w.pt"
 
 
@@ -139,6 +140,10 @@ def _of_another_network(folder: Path) -> Path:
     [
         (("net",), "unknown model 'net'; those that can be trained are unet"),
         (("unet", "--data", "DATA", "--from", "WEIGHTS"), "weights of the network unet, got those of deunet"),
+        (
+            ("deunet_d", "--data", "DATA", "--from", "WEIGHTS"),
+            "attention False, got those of deunet, attention True",
+        ),
         (("unet", "--from", "gone.pt"), "expected gone.json beside the weights"),
         (("unet", "--resume"), "expected a run to resume"),
         (("unet", "--steps", "0"), "training option steps: expected a whole number from 1, got 0"),
