@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "models" / "cardiac_motion"
 
 FLOORS = (
-    {"labels", "errors", "atomic", "json_input", "listing", "progress"},
+    {"labels", "errors", "atomic", "json_input", "listing", "model", "progress"},
     {"cine", "fields", "losses", "metrics", "motion", "io", "dicom"},
     {"phantom", "networks", "working_grid", "datasets", "slice_alignment", "aligned"},
     {"propagation", "motion_cache", "weights", "shift_files"},
