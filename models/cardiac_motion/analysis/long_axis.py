@@ -33,7 +33,6 @@ class LongAxis:
     Attributes:
         points: (Z, 2), (y, x) in native pixels, where the axis meets each slice.
         direction: (2,), (y, x), unit vector: towards the RV where it is labelled, else along x.
-        angle: degrees between the direction and the x axis.
     """
 
     points: Vector
