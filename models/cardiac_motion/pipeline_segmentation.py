@@ -86,18 +86,33 @@ class Segmented:
         return volumes_ml(self.labels, self.spacing)
 
     @cached_property
+    def phases(self) -> tuple[int, int] | None:
+        """ED and ES in spite of noise, by the volume of the LV, else of the RV; of a single slice by its area.
+
+        None unless all frames are there, and a ventricle is in any of them.
+        """
+        if len(self.frames) < self.n_frames:
+            return None
+        for guide in (Label.LV, Label.RV):
+            voxels = (self.labels == guide).sum(axis=(1, 2, 3))
+            if voxels.any():
+                return phases(voxels)
+        return None
+
+    @cached_property
     def function(self) -> CardiacFunction | None:
-        """Function of the ventricles, ED and ES found in spite of noise; None without volumes of them."""
+        """Function of the ventricles at ED and ES; None without volumes of them."""
         volumes = self.volumes_ml
         guide = next((label for label in (Label.LV, Label.RV) if label in volumes), None)
-        if guide is None:
+        if guide is None or self.phases is None:
             return None
-        ed, es = phases(volumes[guide])
+        ed, es = self.phases
         return cardiac_function(volumes, ed=ed, es=es) if volumes[guide][ed] > 0 else None
 
     def summary(self) -> dict[str, Any]:
         """Plain values for JSON: model, frames, volumes, function, seconds, warnings."""
         function = self.function
+        ed, es = self.phases or (None, None)
         return {
             "model": {
                 "name": self.model,
@@ -109,6 +124,8 @@ class Segmented:
             "key_frames": list(self.key_frames),
             "volumes_ml": {s.name: [round(float(v), 3) for v in curve] for s, curve in self.volumes_ml.items()},
             **function_json(function),
+            "ed": ed,
+            "es": es,
             "seconds": {step: round(seconds, 3) for step, seconds in self.seconds.items()},
             "warnings": [*self.warnings, *(function.warnings() if function else ())],
         }

@@ -11,6 +11,7 @@ import pytest
 import torch
 from cardiac_motion import pipeline_segmentation
 from cardiac_motion.cine import Cine
+from cardiac_motion.cli.segment import describe
 from cardiac_motion.errors import Cancelled, InputError
 from cardiac_motion.labels import Label
 from cardiac_motion.metrics import dice_stack
@@ -197,6 +198,20 @@ def test_phases_are_found_in_spite_of_a_frame_that_failed() -> None:
     nothing = _segmented(np.zeros((4, 2, 8, 8), np.uint8))
     assert (nothing.function, nothing.volumes_ml) == (None, {})
     assert replace(nothing, n_frames=9).summary()["ed"] is None
+
+
+def test_phases_of_a_single_slice_are_those_of_its_area() -> None:
+    t = np.arange(20)
+    labels = np.zeros((20, 1600), np.uint8)
+    for row, count in zip(labels, np.rint(500 + 300 * np.cos(2 * np.pi * (t - 1) / 20)).astype(int), strict=True):
+        row[:count] = Label.RV
+    single = _segmented(labels.reshape(20, 1, 40, 40))
+    assert (single.volumes_ml, single.function, single.phases) == ({}, None, (1, 11))
+    summary = single.summary()
+    assert (summary["ed"], summary["es"], summary["ejection_fraction"]) == (1, 11, {})
+    assert "ED frame 1, ES frame 11, by the area" in describe(summary, 20)
+    assert replace(single, n_frames=21).summary()["ed"] is None
+    assert replace(single, labels=np.zeros_like(single.labels)).summary()["es"] is None
 
 
 def test_a_gap_among_the_slices_and_a_frame_without_lv_are_said() -> None:

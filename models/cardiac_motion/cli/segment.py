@@ -81,6 +81,8 @@ def describe(summary: Mapping[str, Any], n_frames: int) -> str:
         for name, fraction in summary["ejection_fraction"].items()
     ]
     lines += [f"{name} mass {mass:.0f} g" for name, mass in summary["mass_g"].items()]
+    if ed is not None and not volumes:
+        lines.append(f"ED frame {ed}, ES frame {es}, by the area of the ventricle")
     return "\n".join([*lines, *(f"warning: {warning}" for warning in summary["warnings"])])
 
 
