@@ -12,6 +12,7 @@ import numpy.typing as npt
 from cardiac_motion.cine import Cine
 from cardiac_motion.errors import InputError
 from cardiac_motion.labels import Label
+from cardiac_motion.model import Model
 from cardiac_motion.progress import Progress, silent
 from cardiac_motion.working_grid import Region
 
@@ -74,33 +75,8 @@ class Segmentation:
 
 
 @runtime_checkable
-class SegmentationModel(Protocol):
+class SegmentationModel(Model, Protocol):
     """A model that segments single frames of a cine, from the images alone."""
-
-    @property
-    def name(self) -> str:
-        """Name in the registry."""
-        ...
-
-    @property
-    def version(self) -> str:
-        """Version of the model's code."""
-        ...
-
-    @property
-    def views(self) -> tuple[str, ...]:
-        """Views that it is made for: "sax", "lax"."""
-        ...
-
-    @property
-    def weights_checksum(self) -> str | None:
-        """SHA-256 of the weights."""
-        ...
-
-    @property
-    def default_options(self) -> Any:
-        """A frozen dataclass of typed options with their defaults."""
-        ...
 
     def segment(
         self,

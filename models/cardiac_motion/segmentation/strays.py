@@ -13,7 +13,7 @@ from cardiac_motion.labels import Label
 Labels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
 
-REACH = 1.5
+REACH = 1.2
 """Radii of the left ventricle that a slice of it may lie away from the long axis; oblique stacks and different
 breath holds need less."""
 LEAST_SLICES = 3
