@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -139,6 +140,15 @@ class Anatomy:
         return highest(nearest, low - self.z, self.z - high, self.lv_cavity)
 
     @cached_property
+    def band(self) -> Tensor:
+        """Signed distance to the moderator band and its continuation beyond both walls of the RV."""
+        heart = self.heart
+        x, y = math.cos(heart.rv_angle), math.sin(heart.rv_angle)
+        far = heart.epi_radius + heart.rv_width
+        start, end = (0.0, 0.0, heart.band_height), (far * x, far * y, 0.7 * heart.band_height)
+        return capsule(self.x, self.y, self.z, start, end, heart.band_radius)
+
+    @cached_property
     def fat(self) -> Tensor:
         """Signed distance to the outer side of the fat around the ventricles, thick in the grooves."""
         heart = self.heart
@@ -168,6 +178,11 @@ class Anatomy:
         they look thicker than the map of the motion alone would have them.
         """
         heart = self.heart
+        if heart.pericardium > 0:
+            sac = highest(torch.minimum(torch.minimum(self.lv, self._rv_wall), self.fat), self.z - heart.length)
+            canvas.paint(sac - heart.pericardium - heart.pericardial_fat, Tissue.FAT)
+            # Fibrous tissue gives no more signal than air does.
+            canvas.paint(sac - heart.pericardium, Tissue.AIR)
         canvas.paint(self.fat, Tissue.EPICARDIAL_FAT)
         canvas.paint(self._pulmonary_veins, Tissue.VEIN)
         canvas.paint(torch.minimum(self.la_cavity, self.ra_cavity) - ATRIAL_WALL, Tissue.MYOCARDIUM)
@@ -186,6 +201,8 @@ class Anatomy:
         strands = 1.2 + 0.9 * (-self.rv_cavity) / (4 + 10 * low) - heart.rv_trabeculae * (0.6 + low)
         strands = strands - heart.rv_compaction * squeeze
         canvas.paint(highest((strands - 0.6 * coarse - 0.6 * fine) * 2, self.rv_cavity), Tissue.PAPILLARY)
+        if heart.band_radius > 0:
+            canvas.paint(highest(self.band, self.rv_cavity), Tissue.PAPILLARY)
         strands = 0.5 + (-self.lv_cavity) / (2.2 + 5 * low) - heart.lv_trabeculae * (0.5 + low)
         strands = strands - heart.compaction * squeeze
         canvas.paint(highest((strands - coarse) * 2, self.lv_cavity), Tissue.PAPILLARY)

@@ -80,6 +80,14 @@ class Heart:
     outflow_half_angle: float = 0.0
     outflow_is_blood: bool = True
     """Whether blood fills the gap in the wall, or fat."""
+    pericardium: float = 0.0
+    """Thickness of the dark layer around the ventricles and their fat, mm; 0 for none."""
+    pericardial_fat: float = 0.0
+    """Thickness of the fat around that, mm."""
+    band_radius: float = 0.0
+    """Of the moderator band, which crosses the RV from the septum to its free wall, mm; 0 for none."""
+    band_height: float = 0.0
+    """Of the moderator band, mm."""
 
     @property
     def epi_radius(self) -> float:

@@ -15,7 +15,7 @@ from cardiac_motion.phantom.heart import Heart, draw_heart
 from cardiac_motion.phantom.model import draw_phantom
 from cardiac_motion.phantom.options import PhantomOptions, stream
 from cardiac_motion.phantom.render import render_slice
-from cardiac_motion.phantom.tissues import Tissue, draw_contrast
+from cardiac_motion.phantom.tissues import Contrast, Tissue, draw_contrast
 from cardiac_motion.phantom.variation import vary_heart
 from cardiac_motion.phantom.views import short_axis_view
 from scipy import ndimage
@@ -111,3 +111,39 @@ def test_only_varied_contrasts_differ_in_phase_and_sharpness() -> None:
     plain = draw_contrast(stream(1, "contrast"), random=False, texture=True)
     assert (plain.opposed, plain.blur) == (False, 1.0)
     assert not draw_contrast(stream(1, "contrast"), random=True, texture=True, wide=True).opposed
+
+
+def _painted(heart: Heart, below_base: float) -> tuple[Anatomy, Tensor, Contrast]:
+    anatomy = _plane(heart, below_base)
+    contrast = draw_contrast(stream(1, "contrast"), random=False, texture=False)
+    canvas = Canvas(anatomy.x, contrast, edge=0.5)
+    nothing = torch.zeros_like(anatomy.x)
+    anatomy.paint(canvas, nothing, nothing, 0.0)
+    return anatomy, canvas.signal, contrast
+
+
+def test_the_pericardium_is_a_dark_layer_between_two_of_fat() -> None:
+    heart = replace(_heart(), fat=4.0, pericardium=3.0, pericardial_fat=6.0)
+    anatomy, signal, contrast = _painted(heart, 40)
+    bare = torch.minimum(torch.minimum(anatomy.lv, anatomy._rv_wall), anatomy.fat)
+    for low, high, tissue in ((0.5, 2.5, Tissue.AIR), (3.5, 8.5, Tissue.FAT)):
+        found = signal[(bare > low) & (bare < high)]
+        assert len(found) > 100
+        assert found.tolist() == pytest.approx([contrast.signal[tissue]] * len(found), abs=0.02)
+    without = replace(heart, pericardium=0.0)
+    inside = bare < -0.5
+    assert torch.equal(signal[inside], _painted(without, 40)[1][inside])
+    assert torch.equal(anatomy.labels(), _plane(without, 40).labels())
+
+
+def test_the_moderator_band_crosses_the_right_ventricle() -> None:
+    heart = replace(_heart(), rv_trabeculae=0.0)
+    height = 0.5 * heart.length
+    band = replace(heart, band_radius=3.0, band_height=height / 0.8)  # it comes down on its way
+    anatomy, with_band, contrast = _painted(band, heart.length - height)
+    without = _painted(heart, heart.length - height)[1]
+    muscle = (anatomy.rv_cavity < -1) & ((with_band - contrast.signal[Tissue.PAPILLARY]).abs() < 0.02)
+    assert muscle.sum() > 10
+    assert not torch.equal(with_band, without)
+    assert torch.equal(with_band[anatomy.rv_cavity > 1], without[anatomy.rv_cavity > 1])
+    assert torch.equal(anatomy.labels(), _plane(heart, heart.length - height).labels())

@@ -135,6 +135,22 @@ def test_dice_is_over_all_pixels_of_what_is_known(make_task: Any) -> None:
     }
 
 
+def test_what_a_view_does_not_hold_counts_over_all_views_alone(make_task: Any) -> None:
+    truth, found = np.zeros((2, 8, 8), np.uint8), np.zeros((2, 8, 8), np.uint8)
+    truth[0, :4], truth[1, :2] = Label.RV, Label.MYO
+    found[0, :4], found[1, :2], found[1, 2:4] = Label.RV, Label.MYO, Label.RV
+    known = frozenset({Label.RV, Label.MYO})
+    images = np.arange(64, dtype=np.uint8).reshape(1, 8, 8)
+    samples = [
+        Sample(images, each, VIEWS.index(view), known) for each, view in zip(truth, ("sax", "2ch"), strict=True)
+    ]
+    base = make_task()
+    task = SegmentationTask(base.recipe, training=base.training, validation=_Listed(samples))
+    scores = task.validate(_Answer(found))
+    assert scores["dice RV"] == pytest.approx(2 * 32 / (48 + 32))
+    assert (scores["dice in sax"], scores["dice in 2ch"]) == (1, 1)
+
+
 def test_labels_beyond_the_classes_are_background() -> None:
     labels = np.array([[0, 3], [4, 5]], np.uint8)
     batch = stack_samples([Sample(np.full((1, 2, 2), 255, np.uint8), labels, 0)], 4)

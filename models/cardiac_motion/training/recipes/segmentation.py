@@ -256,16 +256,23 @@ def _counts(predicted: Tensor, labels: Tensor, known: Tensor) -> Tensor:
 
 
 def _dice_table(counts: Tensor, structures: Sequence[Label]) -> dict[str, float]:
-    """Dice from counts (views, K, 3); a structure that nothing has does not count."""
+    """Dice from counts (views, K, 3); a structure that nothing has does not count.
+
+    Nor does, in a single view, one that the labels of the view do not have: what is wrongly found of it is in the
+    score of all views.
+    """
 
     def scores(of: Tensor) -> dict[str, float]:
         return {s.name: float(2 * of[s, 0] / of[s, 1:].sum()) for s in structures if of[s, 1:].sum() > 0}
+
+    def of_view(of: Tensor) -> float:
+        return _mean(value for name, value in scores(of).items() if of[Label[name], 2] > 0)
 
     overall = scores(counts.sum(0))
     found = {"dice": _mean(overall.values())} | {f"dice {name}": value for name, value in overall.items()}
     seen = [view for view in range(len(VIEWS)) if counts[view, :, 1:].sum() > 0]
     if len(seen) > 1:
-        found |= {f"dice in {VIEWS[view]}": _mean(scores(counts[view]).values()) for view in seen}
+        found |= {f"dice in {VIEWS[view]}": of_view(counts[view]) for view in seen}
     return found
 
 
