@@ -16,13 +16,15 @@ SMALLEST_MM2 = 25.0
 """Smaller pieces are noise."""
 LEAST_PROBABILITY = 0.1
 """Of a pool that a slice must have because its neighbours do."""
+WALL_SHARE = 0.25
+"""Of the largest piece of the wall of a long-axis view, that another piece must have to be wall, too."""
 
 
 def tidy_slice(labels: Labels, spacing: tuple[float, float], *, wall_encloses: bool = True) -> Labels:
     """Labels (Y, X) of a slice made anatomically plausible.
 
-    Each structure is its largest piece, without holes; what the wall encloses is the LV's pool or wall; pieces of
-    less than 25 mm² go.
+    Each structure is its largest piece, without holes; other large pieces of the wall along the long axis stay;
+    what the wall encloses is the LV's pool or wall; pieces of less than 25 mm² go.
 
     Args:
         labels: of one slice.
@@ -36,7 +38,9 @@ def tidy_slice(labels: Labels, spacing: tuple[float, float], *, wall_encloses: b
         mask = _largest(labels == label)
         if mask.sum() >= least:
             result[mask] = label
-    pool, wall = _largest(labels == Label.LV), _largest(labels == Label.MYO)
+    pool, wall = _largest(labels == Label.LV), labels == Label.MYO
+    # Along the long axis the walls are two pieces where the apex between them is not seen.
+    wall = _largest(wall) if wall_encloses else _largest(wall, share=WALL_SHARE)
     if pool.sum() >= least:
         pool = _filled(pool)
         if wall_encloses:
@@ -96,11 +100,13 @@ def _filled(mask: Mask) -> Mask:
     return np.asarray(ndimage.binary_fill_holes(mask), dtype=bool)
 
 
-def _largest(mask: Mask) -> Mask:
-    """The largest piece of a mask; pixels that touch at a corner belong together."""
+def _largest(mask: Mask, *, share: float = 1.0) -> Mask:
+    """The largest piece of a mask, with those of at least this share of it; corners that touch join pixels."""
     pieces, count = ndimage.label(mask, structure=np.ones((3, 3)))
     if count < 2:
         return mask
     sizes = np.bincount(pieces.ravel())
     sizes[0] = 0
+    if share < 1:
+        return np.isin(pieces, np.flatnonzero(sizes >= share * sizes.max()))
     return np.asarray(pieces == sizes.argmax())
