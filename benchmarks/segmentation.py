@@ -7,7 +7,8 @@ Dice over the slices that hold the structure in the truth, the whole stack in br
 if slices on both sides of it hold the LV; one without any LV found is counted as empty. The wall of `cine_sax` is
 compared once more in the directions in which its labels have one (`benchmarks/wall.py`). Phantoms are of the seeds
 for tests, bSSFP-like. ``--speed`` times a whole cine of 10 slices by 25 frames by 256 by 256, from the array to
-the labels, the network's loading included. ``--card`` puts all of it into the model card of the weights.
+the labels, the network's loading included. ``--card`` puts it into the model card of the
+weights, phantoms as their mean.
 """
 
 from __future__ import annotations
@@ -217,7 +218,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with atomic_path(chosen.markdown) as temporary:
             temporary.write_text(text, encoding="utf-8")
     if chosen.card:
-        put_into_card(chosen.card, text)
+        lines = text.splitlines()
+        put_into_card(chosen.card, "\n".join(line for line in lines if not line.startswith("| phantom ")))
 
 
 if __name__ == "__main__":

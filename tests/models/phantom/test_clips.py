@@ -19,7 +19,7 @@ from cardiac_motion.training.pool import CODE_VERSION
 
 SEED = TRAINING_SEEDS_START + 77
 COUNT = 16
-VERSION = "6"
+VERSION = "7"
 DRAWN = {
     "usual": (7545.2, 906.6, 871.2, 676.9, 0.0, 0.0, 73.32),
     "varied": (7251.4, 510.5, 597.5, 697.6, 682.0, 261.0, 90.16),
