@@ -18,7 +18,7 @@ MYOCARDIAL_DENSITY = 1.05
 """Grams per millilitre."""
 
 _GUIDES = ("LV", "RV")
-_ENOUGH_FRAMES = 12
+_ENOUGH_FRAMES = 16
 _SPIKE = 0.25
 
 
@@ -77,7 +77,7 @@ def end_systole(volume: npt.ArrayLike) -> int:
 def without_outliers(volume: npt.ArrayLike) -> Curve:
     """The curve (T,), frames that cannot be right replaced by what their neighbours say.
 
-    An empty frame is one that nobody has drawn. Of 12 frames or more, one that is above both its neighbours, or
+    An empty frame is one that nobody has drawn. Of 16 frames or more, one that is above both its neighbours, or
     below both, by more than a quarter of the curve's range cannot be right. The curve closes on itself.
 
     Raises:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from cardiac_motion.analysis.volumes import Curve, end_diastole, end_systole, without_outliers
+from cardiac_motion.analysis.volumes import FEWEST, Curve, end_diastole, end_systole, without_outliers
 
 HARMONICS = 4.0
 """Harmonics of the cycle that a volume curve consists of; this one passes by half."""
-FEWEST = 12
-"""Frames of a cycle from which on there is anything to smooth."""
 BEYOND = 3.0
 """Standard deviations of the noise by which two frames differ only if their volumes do."""
 _NEAR = 2
@@ -37,7 +35,7 @@ def phases(volume: npt.ArrayLike) -> tuple[int, int]:
 
     Single frames that stick out do not count (`without_outliers`), and the curve is smoothed. Where the curve
     itself has its extreme within two frames of the smoothed one's, beyond what noise explains, that frame is
-    taken: smoothing moves the sharp end of systole. Fewer than 12 frames are taken as they are.
+    taken: smoothing moves the sharp end of systole. Fewer than 16 frames are taken as they are.
 
     Raises:
         InputError: not a curve of finite, non-negative volumes, at least one of them above zero.

@@ -23,6 +23,10 @@ PLAUSIBLE_EJECTION_FRACTION = (5.0, 90.0)
 _VENTRICLES = (Label.LV, Label.RV)
 
 
+FEWEST = 16
+"""Frames of a cycle from which on a single frame that sticks out cannot be end-systole."""
+
+
 def volumes_ml(labels: npt.NDArray[np.integer[Any]], spacing: Sequence[float]) -> dict[Label, Curve]:
     """Volume of each structure over time by slice summation: {structure: (T,) ml}.
 
@@ -65,8 +69,8 @@ def without_outliers(volume: npt.ArrayLike) -> Curve:
 
     An empty frame of a curve that is not empty throughout is one without labels. A frame sticks out where it is
     above both its neighbours in time, or below both, by more than a quarter of the curve's range; no heart does
-    that between two frames of a cine. The curve closes on itself. One of fewer than 12 frames, in which it may
-    well happen, only has its empty frames replaced.
+    that between two frames of a cine. The curve closes on itself. One of fewer than 16 frames, in which it may
+    well happen at end-systole, only has its empty frames replaced.
 
     Raises:
         InputError: not a curve of finite, non-negative volumes, at least one of them above zero.
@@ -79,7 +83,7 @@ def without_outliers(volume: npt.ArrayLike) -> Curve:
     frames = len(curve)
     known = np.flatnonzero(curve)
     curve = np.interp(np.arange(frames), known, curve[known], period=frames)
-    if frames < 12:
+    if frames < FEWEST:
         return curve
     before, after = np.roll(curve, 1), np.roll(curve, -1)
     excess = np.maximum(curve - np.maximum(before, after), np.minimum(before, after) - curve)
