@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import sys
 import types
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from tests.slicer.bed.session import Bed
 
 LONGEST = "longest block of the main thread"
+"""Name of the property of a test that `tests/conftest.py` tells at the end."""
 MODULE_FOLDER = Path(__file__).resolve().parents[2] / "SlicerCardiacMotion"
 
 
@@ -61,26 +61,6 @@ def main_thread(request: pytest.FixtureRequest) -> Iterator[None]:
     request.node.user_properties.append((LONGEST, [found.longest, found.what]))
     limit = float(os.environ.get("CARDIAC_MOTION_BLOCK_LIMIT", "inf"))
     assert found.longest < limit, f"the main thread was blocked for {found.longest:.3f} s by: {found.what}"
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The longest blocks of the main thread; all of them as JSON where CARDIAC_MOTION_BLOCKS names a file."""
-    blocks = {
-        report.nodeid: (seconds, what)
-        for reports in terminalreporter.stats.values()
-        for report in reports
-        for name, (seconds, what) in getattr(report, "user_properties", ())
-        if name == LONGEST
-    }
-    found = sorted(blocks.items(), key=lambda each: each[1][0], reverse=True)
-    if not found:
-        return
-    name, (longest, what) = found[0]
-    text = f"{LONGEST} in {len(found)} tests: {longest:.3f} s ({what}) in {name}"
-    terminalreporter.write_line(text)
-    if os.environ.get("CARDIAC_MOTION_BLOCKS"):
-        rows = [{"test": name, "seconds": round(seconds, 4), "what": what} for name, (seconds, what) in found]
-        Path(os.environ["CARDIAC_MOTION_BLOCKS"]).write_text(json.dumps(rows, indent=1), encoding="utf-8")
 
 
 @pytest.fixture
