@@ -26,6 +26,8 @@ LARGEST_MM = 4.0
 USUAL_MM = 2.0
 """Difference that is usual among conventions. The further a segmentation goes beyond, the less it is believed, as
 what makes up for it at a key frame need not do so where the heart has contracted."""
+FAULT_MM = 3.5
+"""Difference from what motion carries that is no matter of convention but a fault of one of the two."""
 SLICE_SHARE = 0.7
 """What a slice's own difference counts, against that of the whole stack."""
 CONVENTION_MM = 0.5
@@ -61,10 +63,7 @@ def calibrate(seen: Floats, drawn: Mask, spacing: Sequence[float], cap_mm: float
     slices, regions = seen.shape[:2]
     planes = (slices * regions, *seen.shape[2:])
     at_reader = _distances(drawn.reshape(planes).astype(np.float32), spacing, cap_mm)
-    further_out = at_reader - _distances(seen.reshape(planes), spacing, cap_mm)
-    border = np.abs(at_reader) < max(spacing)
-    offsets = [each[where] for each, where in zip(further_out, border, strict=True)]
-    bias = np.array([_middle(each) if len(each) else np.nan for each in offsets]).reshape(slices, regions)
+    bias = _further_out(seen.reshape(planes), at_reader, spacing, cap_mm).reshape(slices, regions)
     bias[np.abs(bias) > LARGEST_MM] = np.nan
     bias = _shrunk(bias)
     moved = move_borders(seen, bias, spacing, cap_mm) > 0.5
@@ -75,6 +74,37 @@ def calibrate(seen: Floats, drawn: Mask, spacing: Sequence[float], cap_mm: float
     trust = usual * np.clip((dice - WORTHLESS) / (TRUSTED - WORTHLESS), 0, 1)
     # A slice without the region says nothing about borders: it takes what the stack says, else 0.
     return Calibration(bias, np.nan_to_num(np.where(np.isnan(trust), _medians(trust), trust)))
+
+
+def unconventional(
+    seen: Floats, carried: Floats, spacing: Sequence[float], cap_mm: float
+) -> tuple[Floats, Vector]:
+    """The segmentation of a region, of the size that propagation has it where the two differ as conventions do.
+
+    How much of what contraction presses together belongs to the pool is a matter of convention, and one that a key
+    frame at end-diastole does not show. Motion carries the reader's along. So the segmentation is asked for the
+    form of the region, and for its size only as far as the difference is no matter of convention.
+
+    Args:
+        seen: (Z, Y, X), probability of the region.
+        carried: (Z, Y, X), signed distance to it, mm, by propagation.
+        spacing: (y, x) in mm.
+        cap_mm: where distances are cut off.
+
+    Returns:
+        The segmentation with its borders moved, and (Z,) how far each slice's difference is a fault, 0 to 1.
+    """
+    difference = np.nan_to_num(_further_out(seen, carried, spacing, cap_mm))
+    fault = np.clip((np.abs(difference) - USUAL_MM) / (FAULT_MM - USUAL_MM), 0, 1)
+    return move_borders(seen[:, None], ((1 - fault) * difference)[:, None], spacing, cap_mm)[:, 0], fault
+
+
+def _further_out(seen: Floats, drawn: Floats, spacing: Sequence[float], cap_mm: float) -> Vector:
+    """By how many mm borders of probabilities (N, Y, X) lie outside those of signed distances; NaN for none."""
+    difference = drawn - _distances(seen, spacing, cap_mm)
+    border = (np.abs(drawn) < max(spacing)) & (seen > 0.5).any(axis=(1, 2), keepdims=True)
+    offsets = [each[where] for each, where in zip(difference, border, strict=True)]
+    return np.array([_middle(each) if len(each) else np.nan for each in offsets])
 
 
 def move_borders(seen: Floats, bias_mm: Vector, spacing: Sequence[float], cap_mm: float) -> Floats:

@@ -20,8 +20,8 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from cardiac_motion.errors import InputError
-from cardiac_motion.fusion.calibration import Calibration, calibrate, move_borders
-from cardiac_motion.fusion.presence import Evidence, presence, scores
+from cardiac_motion.fusion.calibration import Calibration, calibrate, move_borders, unconventional
+from cardiac_motion.fusion.presence import Evidence, presence, scores, wall_scores
 from cardiac_motion.labels import Label
 from cardiac_motion.motion import Motion
 from cardiac_motion.progress import Progress, silent
@@ -53,6 +53,8 @@ class FusionOptions:
         far_mm: how much wider it is half a cycle of travel away.
         most: weight of a segmentation that agrees fully with the key frames, far from them; propagation has the
             rest.
+        most_cavity: the same for the cavity of the LV, whose border differs by conventions among which propagation
+            knows the reader's; where the two differ by more than that, `most` counts.
         reach: share of the cycle's travel from a key frame after which it has that weight; it grows from zero.
         smoothing_mm: standard deviation of the smoothing of what is pooled, in the plane.
     """
@@ -60,6 +62,7 @@ class FusionOptions:
     near_mm: float = 0.7
     far_mm: float = 2.3
     most: float = 0.6
+    most_cavity: float = 0.15
     reach: float = 0.25
     smoothing_mm: float = 1.0
 
@@ -192,6 +195,12 @@ class _Fusion:
             [seen[[1 + structures.index(label) for label in each]].sum(axis=0) for each in self.members], axis=1
         )
 
+    def wall(self) -> Floats:
+        """Probability (T, Z, Y, X) of the myocardium by the segmentation, drawn or not."""
+        place = 1 + self.known.index(Label.MYO)
+        frames = range(self.motion.n_frames)
+        return np.stack([self.segmentation.probabilities_at(t, *self.box.slices[1:])[place] for t in frames])
+
     @cached_property
     def calibrations(self) -> dict[int, Calibration]:
         """What each key frame says about the segmentation."""
@@ -218,7 +227,10 @@ class _Fusion:
                 found[label] = np.tile(np.any(list(drawn.values()), axis=0), (len(mask), 1))
             elif label in self.known:
                 score = scores(seen[1 + i], mask, self.plane)
-                found[label] = presence(score, Evidence(drawn, self.weights, self.steps, self.motion.spacing[0]))
+                has_wall = label == Label.LV and Label.MYO in self.known
+                wall = wall_scores(self.wall(), mask, self.plane) if has_wall else None
+                evidence = Evidence(drawn, self.weights, self.steps, self.motion.spacing[0])
+                found[label] = presence(score, evidence, wall)
             else:
                 found[label] = mask.any(axis=(2, 3))
         if self.is_short_axis and {Label.LV, Label.MYO} <= found.keys():
@@ -238,8 +250,14 @@ class _Fusion:
             width = np.hypot(width, doubt)
         distances = self.carried(t)
         bias, trust = self._blended(t)
-        seen = move_borders(self.seen_regions(t), bias, self.plane, self.cap).clip(_LEAST, 1 - _LEAST)
-        weight = options.most * min(1.0, float(self.travel[t]) / (2 * options.reach)) * trust
+        seen = move_borders(self.seen_regions(t), bias, self.plane, self.cap)
+        most = np.full(trust.shape, options.most)
+        for c, each in enumerate(self.members):
+            if each == (Label.LV,):
+                seen[:, c], fault = unconventional(seen[:, c], distances[:, c], self.plane, self.cap)
+                most[:, c] = options.most_cavity + (options.most - options.most_cavity) * fault
+        weight = most * min(1.0, float(self.travel[t]) / (2 * options.reach)) * trust
+        seen = seen.clip(_LEAST, 1 - _LEAST)
         there = self._there(t)
         for c in range(len(self.members)):
             only_seen = there[:, c] & ~(distances[:, c] < 0).any(axis=(1, 2))

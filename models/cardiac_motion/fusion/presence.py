@@ -24,6 +24,16 @@ QUANTILE = 0.75
 """Of the probabilities in the region of a structure: a quarter of it has to be seen. It may have contracted."""
 SMALLEST_MM2 = 25.0
 """A smaller region says nothing."""
+AROUND_MM = 7.0
+"""Around the cavity, where the wall is looked for."""
+WALL_LEFT = 0.5
+"""Of the wall around the cavity: what is left of it at least where the slice still is one of the ventricle.
+Readers draw slices in which at least half of the circumference is wall."""
+WALL_NATS = 12.0
+"""Evidence for the whole of the wall more or less."""
+_LEAST_WALL = 0.1
+GAP_SHARE = 0.5
+"""What evidence against a slice counts where a slice further out is seen to hold the structure."""
 STILL_SEEN = 0.6
 """Of its score where it was drawn: what a structure has at least where it still is."""
 SMOOTHING_CYCLE = 0.02
@@ -72,31 +82,59 @@ def scores(probability: Floats, regions: Mask, spacing: Sequence[float]) -> Vect
         spacing: (y, x) in mm.
     """
     frames, slices = regions.shape[:2]
-    area = regions.sum(axis=(2, 3)) * float(spacing[0] * spacing[1])
     found = np.zeros((frames, slices))
     for t in range(frames):
-        known = np.flatnonzero(area[t] >= SMALLEST_MM2)
+        known = _large_enough(regions[t], spacing)
         if not len(known):
             continue
         for z in range(slices):
             region = regions[t, known[np.abs(known - z).argmin()]]
             found[t, z] = np.quantile(probability[t, z][region], QUANTILE)
-    sigma = max(0.5, SMOOTHING_CYCLE * frames)
-    return np.asarray(ndimage.gaussian_filter1d(found, sigma, axis=0, mode="wrap"))
+    return _smoothed(found)
 
 
-def presence(score: Vector, evidence: Evidence) -> Mask:
+def wall_scores(wall: Floats, cavity: Mask, spacing: Sequence[float]) -> Vector:
+    """How much wall the segmentation sees around the cavity of the LV, where that should be: (T, Z), 0 to 1.
+
+    Above the base the pool goes on as atrium or outflow tract, as bright as before. What ends there is the wall,
+    by which readers, too, decide whether a slice still is one of the ventricle.
+
+    Args:
+        wall: (T, Z, Y, X), probability of the myocardium, by the segmentation.
+        cavity: (T, Z, Y, X) bool, where propagation has the cavity. A slice without takes that of the nearest
+            slice that has one in that frame.
+        spacing: (y, x) in mm.
+    """
+    frames, slices = cavity.shape[:2]
+    found = np.zeros((frames, slices))
+    for t in range(frames):
+        known = _large_enough(cavity[t], spacing)
+        if not len(known):
+            continue
+        for z in range(slices):
+            away = ndimage.distance_transform_edt(~cavity[t, known[np.abs(known - z).argmin()]], sampling=spacing)
+            around = (away > 0) & (away <= AROUND_MM)
+            if around.any():
+                found[t, z] = wall[t, z][around].mean()
+    return _smoothed(found)
+
+
+def presence(score: Vector, evidence: Evidence, wall: Vector | None = None) -> Mask:
     """In which slices a structure is in each frame: (T, Z) bool.
 
     Args:
         score: (T, Z), as `scores` gives it.
         evidence: of the key frames; at them, the result is what was drawn.
+        wall: (T, Z), as `wall_scores` gives it, for the cavity of the LV: it is where both are seen.
     """
     frames, slices = score.shape
     nats = np.zeros((frames, slices))
     for key, held in evidence.held.items():
         weight = np.array([evidence.weights[t].get(key, 0.0) for t in range(frames)])
-        nats += weight[:, None] * (_evidence(score, score[key], held) + np.where(held, _PRIOR, -_PRIOR))
+        said = _evidence(score, score[key], held)
+        if wall is not None:
+            said = np.where(held, np.minimum(said, _wall_evidence(wall, wall[key])), said)
+        nats += weight[:, None] * (said + np.where(held, _PRIOR, -_PRIOR))
     deep = _deep(evidence)
     if deep.any():
         # A frame in which it misses what is certainly there says nothing about where there is nothing.
@@ -110,7 +148,18 @@ def presence(score: Vector, evidence: Evidence) -> Mask:
             continue
         states |= _between(states, evidence.steps)
         found[:, z] = cyclic_states(nats[:, z], states)
-    return _without_gaps(found, evidence)
+    return _without_gaps(found, nats, evidence)
+
+
+def _large_enough(regions: Mask, spacing: Sequence[float]) -> npt.NDArray[np.intp]:
+    """Slices of (Z, Y, X) whose region says something."""
+    return np.flatnonzero(regions.sum(axis=(1, 2)) * float(spacing[0] * spacing[1]) >= SMALLEST_MM2)
+
+
+def _smoothed(found: Vector) -> Vector:
+    """Scores (T, Z), smoothed over time."""
+    sigma = max(0.5, SMOOTHING_CYCLE * len(found))
+    return np.asarray(ndimage.gaussian_filter1d(found, sigma, axis=0, mode="wrap"))
 
 
 def _evidence(score: Vector, at_key: Vector, held: Mask) -> Vector:
@@ -123,6 +172,14 @@ def _evidence(score: Vector, at_key: Vector, held: Mask) -> Vector:
     # One that misses it where it was drawn has nothing to say about where it is not.
     finds = believed[held].mean() if held.any() else 0.0
     return np.asarray(np.where((nats < 0) & ~held, finds * nats, nats))
+
+
+def _wall_evidence(wall: Vector, at_key: Vector) -> Vector:
+    """Log-odds (T, Z) that a slice that held the cavity still does, by how much of its wall is left."""
+    left = wall / np.maximum(at_key, _LEAST_WALL)
+    nats = np.clip(WALL_NATS * (left - WALL_LEFT), -LARGEST_EVIDENCE, LARGEST_EVIDENCE)
+    # A wall that was not seen where it was drawn is not missed.
+    return np.asarray(np.where(nats < 0, _share(at_key) * nats, nats))
 
 
 def _deep(evidence: Evidence) -> Mask:
@@ -185,14 +242,33 @@ def cyclic_states(nats: Vector, known: Mapping[int, bool]) -> Mask:
     return found
 
 
-def _without_gaps(found: Mask, evidence: Evidence) -> Mask:
-    """A slice between two that hold a structure holds it too, unless it was drawn otherwise."""
+def _without_gaps(found: Mask, nats: Vector, evidence: Evidence) -> Mask:
+    """States without slices that hold nothing between two that hold a structure, where it was drawn in them.
+
+    Outwards from the slice with most evidence, what lies beyond such a gap is kept, and the gap filled, if the
+    evidence for the one outweighs that against the other.
+    """
     drawn = np.any(list(evidence.held.values()), axis=0)
     filled = found.copy()
     for t in range(len(found)):
-        if t in evidence.held:
+        place = np.flatnonzero(found[t])
+        if t in evidence.held or not len(place):
             continue
-        inside = np.flatnonzero(found[t])
-        if len(inside):
-            filled[t, inside[0] : inside[-1] + 1] |= drawn[inside[0] : inside[-1] + 1]
+        surest = int(place[nats[t, place].argmax()])
+        for outwards in (range(surest, len(drawn)), range(surest, -1, -1)):
+            gap: list[int] = []
+            balance = 0.0
+            for z in outwards:
+                if not found[t, z]:
+                    gap.append(z)
+                    balance += GAP_SHARE * float(nats[t, z])
+                    continue
+                if not gap:
+                    continue
+                balance += float(nats[t, z])
+                gap.append(z)
+                if balance > 0:
+                    filled[t, gap] = drawn[gap]
+                    gap, balance = [], 0.0
+            filled[t, gap] = False
     return filled

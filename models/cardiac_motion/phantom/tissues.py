@@ -65,6 +65,8 @@ _WIDE: dict[Tissue, tuple[float, float]] = {
     Tissue.STOMACH: (0.05, 0.9),
     Tissue.EPICARDIAL_FAT: (0.2, 1.1),
     Tissue.MYOCARDIUM: (0.14, 0.45),
+    # Blood that was not replaced between excitations; near the apex of the RV, most of all.
+    Tissue.RV_BLOOD: (0.5, 1.05),
 }
 
 _FAT = (Tissue.FAT, Tissue.EPICARDIAL_FAT)

@@ -18,9 +18,10 @@ def vary_heart(heart: Heart, rng: np.random.Generator) -> Heart:
     """A heart with measures drawn anew, wide, independent of each other.
 
     Walls from thin to four times as thick, small to strongly dilated ventricles, a wide or narrow RV that reaches
-    more or less far around and down, smooth to strongly trabeculated, with trabeculae that contraction leaves open
-    or closes; a base that is oblique, and whose wall gives way to the outflow tract. Wall and radius are lognormal
-    about those of patients: where a wall's edge cannot be seen, the likely one is to be learnt.
+    more or less far around and down, small to dilated atria, smooth to strongly trabeculated walls with trabeculae
+    that contraction leaves open or closes; a base that is oblique, and whose wall gives way to the outflow tract.
+    Wall and radius are lognormal about those of patients: where a wall's edge cannot be seen, the likely one is to
+    be learnt.
 
     Args:
         heart: as drawn for a patient; what is not drawn anew stays.
@@ -36,9 +37,12 @@ def vary_heart(heart: Heart, rng: np.random.Generator) -> Heart:
     length = uniform(68, 118)
     radius = lognormal(25, 0.22, 14, 40)
     wall = lognormal(8.5, 0.33, 4.5, 20)
-    change = length - heart.length
-    (la_x, la_y, la_z), (_, ra_y, ra_z) = heart.la_centre, heart.ra_centre
-    la, ra = uniform(0.75, 1.3), uniform(0.75, 1.3)
+    la_x, la_y, _ = heart.la_centre
+    la, ra = uniform(0.75, 1.55), uniform(0.75, 1.6)
+
+    def atrium(x: float, y: float, z: float) -> tuple[float, float, float]:
+        return x * uniform(0.85, 1.15), y * uniform(0.85, 1.15), z * uniform(0.85, 1.15)
+
     return replace(
         heart,
         length=length,
@@ -54,11 +58,11 @@ def vary_heart(heart: Heart, rng: np.random.Generator) -> Heart:
         rv_half_angle=uniform(0.95, 1.5),
         rvot_height=uniform(10, 26),
         rv_trabeculae=uniform(0.2, 1.7),
-        lv_trabeculae=uniform(0.1, 1.3),
-        la_radii=(29 * la, 24 * la, 25 * la),
-        la_centre=(la_x, la_y, la_z + change),
-        ra_radii=(24 * ra, 28 * ra, 25 * ra),
-        ra_centre=(-radius - wall - 8 * ra, ra_y, ra_z + change),
+        lv_trabeculae=uniform(0.1, 2.0),
+        la_radii=atrium(29 * la, 24 * la, 25 * la),
+        la_centre=(la_x, la_y, length + 20 * la),
+        ra_radii=atrium(24 * ra, 28 * ra, 25 * ra),
+        ra_centre=(-radius - wall - 8 * ra, heart.ra_centre[1], length + 16 * ra),
         papillary_radius=uniform(2.5, 8),
         papillary_heights=(length * uniform(0.15, 0.32), length * uniform(0.5, 0.8)),
         papillary_offset=uniform(0.55, 0.8),

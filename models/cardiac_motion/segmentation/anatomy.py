@@ -38,9 +38,9 @@ def tidy_slice(labels: Labels, spacing: tuple[float, float], *, wall_encloses: b
         mask = _largest(labels == label)
         if mask.sum() >= least:
             result[mask] = label
-    pool, wall = _largest(labels == Label.LV), labels == Label.MYO
+    pool = _largest(labels == Label.LV)
     # Along the long axis the walls are two pieces where the apex between them is not seen.
-    wall = _largest(wall) if wall_encloses else _largest(wall, share=WALL_SHARE)
+    wall = _largest(labels == Label.MYO, share=1.0 if wall_encloses else WALL_SHARE)
     if pool.sum() >= least:
         pool = _filled(pool)
         if wall_encloses:

@@ -12,6 +12,8 @@ import torch
 
 from cardiac_motion.datasets import Case, Split, find_dataset
 from cardiac_motion.errors import InputError
+from cardiac_motion.networks.deunet import DeUNet
+from cardiac_motion.networks.deunet_growth import PLAIN, grow
 from cardiac_motion.phantom.clips import PIXEL_MM
 from cardiac_motion.progress import Progress, silent
 from cardiac_motion.registration.base import with_options
@@ -20,6 +22,7 @@ from cardiac_motion.training.checkpoint import Checkpoint, prepare_folder
 from cardiac_motion.training.distributed import World
 from cardiac_motion.training.fit import FitResult, fit, training_device
 from cardiac_motion.training.options import FitOptions
+from cardiac_motion.training.randomness import own_randomness, seed_step
 from cardiac_motion.training.recipes.segmentation import SegmentationRecipe, SegmentationTask, synthetic_task
 from cardiac_motion.training.registry import recipe as recipe_of
 from cardiac_motion.training.slices import hold_out, read_slices
@@ -30,7 +33,7 @@ NOTHING = "nothing"
 
 WHAT_IT_IS = ("classes", "inputs", "views", "radius", "fusion", "attention")
 """Arguments of a network that a model is told from another by; weights to start from may have others beside them,
-such as a width, which are then kept."""
+such as a width, which are then kept. A DeU-Net may also start from one without its own parts, see `grow`."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,7 @@ def train_model(
 def _starting_weights(
     recipe: SegmentationRecipe, start_from: str | Path | None, *, is_fine_tuning: bool
 ) -> Weights | None:
-    """The weights that a run begins with."""
+    """The weights that a run begins with, of the network that it trains."""
     if start_from == NOTHING or (start_from is None and not is_fine_tuning):
         return None
     if start_from is None and recipe.name not in shipped_weights():
@@ -160,14 +163,31 @@ def _starting_weights(
     weights = load_weights(start_from if start_from is not None else recipe.name)
     if weights.network != recipe.network:
         raise InputError(f"expected weights of the network {recipe.network}, got those of {weights.network}")
-    for name in WHAT_IT_IS:
-        wanted, got = (config.get(name) for config in (recipe.config, weights.config))
-        if (wanted or None) != (got or None):
-            raise InputError(
-                f"expected weights of a network as {recipe.name} has it, {name} {wanted}, got those of "
-                f"{weights.model}, {name} {got}"
-            )
+    differing = [
+        name for name in WHAT_IT_IS if (recipe.config.get(name) or None) != (weights.config.get(name) or None)
+    ]
+    if differing and set(differing) <= PLAIN.keys() and PLAIN.items() <= weights.config.items():
+        return _grown(recipe, weights)
+    if differing:
+        wanted, got = (config.get(differing[0]) for config in (recipe.config, weights.config))
+        raise InputError(
+            f"expected weights of a network as {recipe.name} has it, {differing[0]} {wanted}, got those of "
+            f"{weights.model}, {differing[0]} {got}"
+        )
     return weights
+
+
+def _grown(recipe: SegmentationRecipe, weights: Weights) -> Weights:
+    """Weights of a DeU-Net that begins as the plain one whose weights are given."""
+    config: dict[str, Any] = {**weights.config, **{name: recipe.config[name] for name in PLAIN}}
+    with own_randomness():
+        seed_step(recipe.fit.seed, -1, 0)
+        network = DeUNet(**config)
+    try:
+        grow(network, weights.state)
+    except ValueError as error:
+        raise InputError(f"the weights to start from are of another network: {error}") from error
+    return replace(weights, config=config, state=network.state_dict())
 
 
 def _task_of_phantoms(

@@ -18,13 +18,14 @@ SPACING = (8.0, 1.5, 1.4)
 class Beating:
     """A ring that contracts; its last slice is the base, which it leaves for some frames around end-systole.
 
-    The motion knows of half the contraction, and nothing of the base.
+    The motion knows of a share of the contraction, by default half, and nothing of the base.
     """
 
     frames: int = 12
     slices: int = 4
     size: int = 56
     gone: tuple[int, ...] = (3, 4, 5, 6)
+    know: float = 0.5
 
     @property
     def scales(self) -> npt.NDArray[np.float64]:
@@ -56,7 +57,7 @@ class Beating:
         both = np.zeros((2, *shape), np.float32)
         y, x = ((np.arange(self.size) - (self.size - 1) / 2) * step for step in SPACING[1:])
         place = np.stack(np.broadcast_arrays(y[:, None], x[None, :]))[:, None]
-        for t, scale in enumerate(1 - 0.5 * (1 - self.scales)):
+        for t, scale in enumerate(1 - self.know * (1 - self.scales)):
             both[0, t, 1:] = (1 / scale - 1) * place
             both[1, t, 1:] = (scale - 1) * place
         return Motion(

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 from cardiac_motion.fusion import presence as module
-from cardiac_motion.fusion.presence import Evidence, cyclic_states, presence, scores
+from cardiac_motion.fusion.presence import Evidence, cyclic_states, presence, scores, wall_scores
 from cardiac_motion.propagation.blend_weights import blend_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -104,6 +104,44 @@ def test_a_segmentation_that_sees_nothing_leaves_the_word_to_the_nearer_key_fram
     assert found[:, 0].all()
     assert found[[1, 2, 3, 15, 16, 19], 1].all()
     assert not found[[5, 6, 9, 13], 1].any()
+
+
+def test_a_cavity_without_a_wall_around_it_is_no_ventricle_any_more() -> None:
+    pool, wall = np.full((FRAMES, 1), 0.99), np.full((FRAMES, 1), 0.9)
+    wall[7:13] = 0.2
+    assert presence(pool, evidence({0: [True]})).all()
+    left = presence(pool, evidence({0: [True]}), wall)
+    assert np.flatnonzero(~left[:, 0]).tolist() == list(range(7, 13))
+    # Most of the wall, or one that was not seen at the key frame either, says nothing against it.
+    wall[7:13] = 0.7
+    assert presence(pool, evidence({0: [True]}), wall).all()
+    wall[:] = 0.1
+    wall[7:13] = 0.0
+    assert presence(pool, evidence({0: [True]}), wall).all()
+
+
+def test_wall_scores_are_of_what_is_around_the_cavity() -> None:
+    cavity = np.zeros((6, 2, 40, 40), dtype=bool)
+    cavity[:, 0, 15:25, 15:25] = True
+    wall = np.zeros(cavity.shape, np.float32)
+    wall[:, 0, 8:32, 8:32] = 1.0
+    wall[:, :, 15:25, 15:25] = 0.0
+    wall[:, 1, :, :20] = 1.0
+    found = wall_scores(wall, cavity, (1.5, 1.5))
+    np.testing.assert_allclose(found[:, 0], 1)
+    # A slice without takes the cavity of the one beside it, half of whose surroundings are wall here.
+    np.testing.assert_allclose(found[:, 1], 0.5, atol=0.1)
+    assert not wall_scores(wall, np.zeros_like(cavity), (1.5, 1.5)).any()
+
+
+def test_what_lies_beyond_a_gap_goes_with_it_unless_it_is_clearly_seen() -> None:
+    score = np.full((FRAMES, 3), 0.95)
+    score[7:13, 1] = 0.05
+    # The outermost slice was hardly seen at the key frame: nothing says that it is still there.
+    score[:, 2] = 0.25
+    found = presence(score, evidence({0: [True, True, True]}))
+    assert found[:, 0].all()
+    assert np.flatnonzero(~found[:, 1]).tolist() == np.flatnonzero(~found[:, 2]).tolist() == list(range(7, 13))
 
 
 def test_scores_ask_for_a_quarter_of_the_region_and_look_beside_an_empty_one() -> None:

@@ -13,6 +13,7 @@ from cardiac_motion.networks.deunet import (
     GlobalPositionAttention,
     TemporalDeformableAggregation,
 )
+from cardiac_motion.networks.deunet_growth import grow
 from cardiac_motion.networks.unet import ModifiedUNet
 from torch import Tensor, nn
 
@@ -113,6 +114,36 @@ def test_deunet_without_tdam_sees_the_middle_frame_alone() -> None:
     torch.testing.assert_close(network(clip), network(other))
     network = DeUNet(2, width=4, levels=3, fusion="tdam").eval()
     assert not torch.allclose(network(clip), network(other))
+
+
+@pytest.mark.parametrize("attention", [True, False])
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_deunet_grown_from_a_plain_one_is_the_same_function(fusion: Fusion, *, attention: bool) -> None:
+    torch.manual_seed(0)
+    plain = DeUNet(2, width=4, levels=4, fusion="none", attention=False)
+    for each in plain.parameters():
+        nn.init.normal_(each, std=0.3)
+    network = DeUNet(2, width=4, levels=4, fusion=fusion, attention=attention)
+    grow(network, plain.state_dict())
+    clip = torch.randn(2, 3, 32, 40)
+    torch.testing.assert_close(network(clip), plain(clip), atol=1e-3, rtol=1e-3)
+    network(clip).square().mean().backward()
+    for name, each in network.named_parameters():
+        # What multiplies a zero has no gradient until that has moved.
+        waits = name.startswith(("fusion.offsets.", "fusion.flow.")) or ".query." in name or ".key." in name
+        assert each.grad is not None
+        assert waits or ".value." in name or ".offsets." in name or float(each.grad.abs().max()) > 0
+
+
+def test_growing_refuses_what_is_not_plain_or_of_another_size() -> None:
+    network = DeUNet(2, width=4, levels=3)
+    for other in (DeUNet(2, width=4, levels=3), DeUNet(2, width=4, levels=3, fusion="none")):
+        with pytest.raises(ValueError, match="expected weights of a network without TDAM and DGPA"):
+            grow(network, other.state_dict())
+    for classes, width, levels in ((3, 4, 3), (2, 8, 3), (2, 4, 4)):
+        other = DeUNet(classes, width=width, levels=levels, fusion="none", attention=False)
+        with pytest.raises(ValueError, match="expected"):
+            grow(network, other.state_dict())
 
 
 def test_tdam_starts_as_early_fusion() -> None:

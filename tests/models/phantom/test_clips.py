@@ -19,10 +19,10 @@ from cardiac_motion.training.pool import CODE_VERSION
 
 SEED = TRAINING_SEEDS_START + 77
 COUNT = 16
-VERSION = "7"
+VERSION = "8"
 DRAWN = {
     "usual": (7545.2, 906.6, 871.2, 676.9, 0.0, 0.0, 73.32),
-    "varied": (7251.4, 510.5, 597.5, 697.6, 682.0, 261.0, 90.16),
+    "varied": (7036.9, 999.3, 546.7, 768.7, 305.0, 343.3, 90.70),
 }
 """Of the clips of that version: voxels of each label out of 10,000, and the mean of the images."""
 
@@ -120,7 +120,8 @@ def test_long_axis_views_have_the_atria_that_they_cut() -> None:
         held = set(np.unique(labels)) - {0}
         assert {Label.MYO, Label.LV, Label.LA} <= held
         assert (Label.RA in held) == (VIEWS[view] == "4ch")
-        assert Label.RV in held or VIEWS[view] == "2ch"
+        # A 3-chamber view may miss a small one.
+        assert Label.RV in held or VIEWS[view] != "4ch"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,8 @@
-"""`deunet` on clips of three frames, and the variants of the paper's ablation, all trained alike."""
+"""`deunet` on clips of three frames, and the variants of the paper's ablation, all trained alike.
+
+Those that come with the package or are measured were trained in two parts: `deunet_td` from nothing, then each
+from its weights (``--from``).
+"""
 
 from __future__ import annotations
 
@@ -19,9 +23,7 @@ DEUNET = SegmentationRecipe(
     network="deunet",
     config={"classes": 4, "radius": 1, "kernel": 3, "width": 8, "levels": 5, "fusion": "tdam", "attention": True},
     training=PoolRecipe(clips=8192, seed=TRAINING_SEEDS_START + 100_000, arguments=_CLIP),
-    validation=PoolRecipe(
-        clips=128, seed=TUNING_SEEDS[0], arguments=replace(_CLIP, random_contrast=0.0, varied=False)
-    ),
+    validation=PoolRecipe(clips=128, seed=TUNING_SEEDS[0], arguments=replace(_CLIP, random_contrast=0.0)),
     fit=FitOptions(steps=6000, batch=16, learning_rate=2e-3, warmup=100, validate_every=250, minutes=90),
     fine_tuning=FitOptions(steps=2000, batch=16, learning_rate=2e-3, warmup=20, validate_every=100, minutes=5),
     # It gives logits at one level.
@@ -38,6 +40,8 @@ _CHANGES: Mapping[str, Mapping[str, Any]] = {
     "deunet_d": {"attention": False},
     "deunet_flow": {"fusion": "flow"},
     "deunet_early": {"fusion": "early"},
+    # Without both: what the others can start from (`networks/deunet_growth.py`).
+    "deunet_td": {"fusion": "none", "attention": False},
 }
 
 DEUNET_VARIANTS: tuple[SegmentationRecipe, ...] = tuple(

@@ -55,7 +55,7 @@ class SegmentationRecipe:
         network: name of the network, as `build_network` takes it.
         config: arguments of the network; ``classes`` and, of one that is told the view, ``views`` among them.
         training: clips to train on.
-        validation: clips to score on, of hearts as patients have them.
+        validation: clips to score on.
         augmentation: of the synthetic clips.
         case_augmentation: of labelled cases, which look as those do that the model is then used on.
         fit: options for training from nothing.
@@ -281,6 +281,11 @@ def _mean(values: Any) -> float:
     return sum(values) / len(values) if values else 0.0
 
 
+def _hearts(arguments: ClipArguments) -> str:
+    hearts = "other hearts as varied" if arguments.varied else "hearts as patients have them"
+    return hearts if arguments.random_contrast else f"{hearts}, bSSFP-like"
+
+
 def synthetic_task(recipe: SegmentationRecipe, *, seed: int = 0, folder: Path | None = None) -> SegmentationTask:
     """Training on synthetic hearts alone; the pools must be made before a batch is asked for.
 
@@ -300,6 +305,6 @@ def synthetic_task(recipe: SegmentationRecipe, *, seed: int = 0, folder: Path | 
             f"Trained on {len(training)} synthetic clips of hearts far more varied than patients' are "
             f"(seeds from {training.seed}; views {', '.join(arguments.views)}; {arguments.random_contrast:.0%} of "
             "random contrast, the others bSSFP-like), no real image among them; validated on "
-            f"{len(validation)} clips of hearts as patients have them, bSSFP-like (seeds from {validation.seed})."
+            f"{len(validation)} clips of {_hearts(recipe.validation.arguments)} (seeds from {validation.seed})."
         ),
     )
