@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ import torch
 
 from cardiac_motion.datasets import Case, Split, find_dataset
 from cardiac_motion.errors import InputError
+from cardiac_motion.networks import deunet_growth, unet_growth
 from cardiac_motion.networks.deunet import DeUNet
-from cardiac_motion.networks.deunet_growth import PLAIN, grow
+from cardiac_motion.networks.unet import ModifiedUNet
 from cardiac_motion.phantom.clips import PIXEL_MM
 from cardiac_motion.progress import Progress, silent
 from cardiac_motion.registration.base import with_options
@@ -33,7 +34,8 @@ NOTHING = "nothing"
 
 WHAT_IT_IS = ("classes", "inputs", "views", "radius", "fusion", "attention")
 """Arguments of a network that a model is told from another by; weights to start from may have others beside them,
-such as a width, which are then kept. A DeU-Net may also start from one without its own parts, see `grow`."""
+such as a width, which are then kept. A network may also begin as a smaller one: `deunet_growth.py`,
+`unet_growth.py`."""
 
 
 @dataclass(frozen=True)
@@ -166,8 +168,8 @@ def _starting_weights(
     differing = [
         name for name in WHAT_IT_IS if (recipe.config.get(name) or None) != (weights.config.get(name) or None)
     ]
-    if differing and set(differing) <= PLAIN.keys() and PLAIN.items() <= weights.config.items():
-        return _grown(recipe, weights)
+    if differing and _can_grow(recipe, weights, set(differing)):
+        return _grown(recipe, weights, differing)
     if differing:
         wanted, got = (config.get(differing[0]) for config in (recipe.config, weights.config))
         raise InputError(
@@ -177,14 +179,26 @@ def _starting_weights(
     return weights
 
 
-def _grown(recipe: SegmentationRecipe, weights: Weights) -> Weights:
-    """Weights of a DeU-Net that begins as the plain one whose weights are given."""
-    config: dict[str, Any] = {**weights.config, **{name: recipe.config[name] for name in PLAIN}}
+def _can_grow(recipe: SegmentationRecipe, weights: Weights, differing: set[str]) -> bool:
+    """Whether the network can begin as the smaller one whose weights are given."""
+    if recipe.network == "deunet":
+        return differing <= deunet_growth.PLAIN.keys() and deunet_growth.PLAIN.items() <= weights.config.items()
+    fewer = int(weights.config.get("classes", 0)) <= recipe.classes and not weights.config.get("views")
+    return fewer and differing <= {"classes", "views"}
+
+
+def _grown(recipe: SegmentationRecipe, weights: Weights, differing: Sequence[str]) -> Weights:
+    """Weights of a network that begins as the smaller one whose weights are given."""
+    own = {name: recipe.config[name] for name in differing if name in recipe.config}
+    config: dict[str, Any] = {**weights.config, **own}
     with own_randomness():
         seed_step(recipe.fit.seed, -1, 0)
-        network = DeUNet(**config)
+        network = build_network(recipe.network, config)
     try:
-        grow(network, weights.state)
+        if isinstance(network, DeUNet):
+            deunet_growth.grow(network, weights.state)
+        elif isinstance(network, ModifiedUNet):
+            unet_growth.grow(network, weights.state)
     except ValueError as error:
         raise InputError(f"the weights to start from are of another network: {error}") from error
     return replace(weights, config=config, state=network.state_dict())

@@ -13,8 +13,9 @@ from cardiac_motion.cli import main
 from cardiac_motion.io import write_cine, write_labels
 from cardiac_motion.phantom import TEST_SEEDS, AppearanceOptions, PhantomOptions, make_study
 from cardiac_motion.training import registry
+from cardiac_motion.training.pool import ClipArguments
 from cardiac_motion.training.recipes.segmentation import SegmentationRecipe, SegmentationTask
-from cardiac_motion.weights import load_weights, save_weights
+from cardiac_motion.weights import build_network, load_weights, save_weights
 from torch import nn
 
 from tests.models.training.conftest import tiny_recipe
@@ -122,6 +123,41 @@ def test_after_ctrl_c_it_goes_on_to_the_same_weights(
     assert json.loads(resumed)["sha256"] == json.loads(out)["sha256"]
 
 
+@pytest.mark.parametrize(
+    ("model", "smaller", "config"),
+    [
+        ("deunet", "deunet_td", {"width": 4, "levels": 3}),
+        ("deunet_early", "deunet_td", {"width": 4, "levels": 3}),
+        ("unet_lax", "unet", {"width": 4, "levels": 3}),
+        ("unet_views", "unet", {"width": 4, "levels": 3}),
+    ],
+)
+def test_a_network_begins_as_a_smaller_one(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    data: Path,
+    model: str,
+    smaller: str,
+    config: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Long-axis recipes read long-axis cases; the ones here stand for them.
+    sees = replace(registry.recipe(model).training, arguments=ClipArguments(frames=3, step=0.04, views=("sax",)))
+    monkeypatch.setitem(registry._RECIPES, model, replace(registry.recipe(model), training=sees))
+    start = registry.recipe(smaller)
+    small = {**start.config, **config}
+    state = build_network(start.network, small).state_dict()
+    checksum = save_weights(tmp_path / "small.pt", state, model=smaller, network=start.network, config=small)
+    given = ("--data", data, "--from", tmp_path / "small.pt", "--steps", 1, "--option", "batch=2", "--json")
+    code, out, err = run(capsys, model, "-o", tmp_path / "run", *given)
+    assert (code, err) == (0, "")
+    made = load_weights(json.loads(out)["weights"])
+    assert made.config == {**registry.recipe(model).config, **config}
+    assert f"Training went on from small.pt (SHA-256 {checksum[:12]}" in Path(json.loads(out)["card"]).read_text(
+        encoding="utf-8"
+    )
+
+
 def test_as_a_module_it_is_the_same_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         train.main(["net"])
@@ -135,6 +171,12 @@ def _of_another_network(folder: Path) -> Path:
     return folder / "w.pt"
 
 
+def _not_what_it_says(folder: Path) -> Path:
+    config = registry.recipe("deunet_td").config
+    save_weights(folder / "b.pt", {}, model="deunet_td", network="deunet", config=config)
+    return folder / "b.pt"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -144,6 +186,7 @@ def _of_another_network(folder: Path) -> Path:
             ("deunet_d", "--data", "DATA", "--from", "WEIGHTS"),
             "attention False, got those of deunet, attention True",
         ),
+        (("deunet_d", "--data", "DATA", "--from", "BROKEN"), "weights of a network without TDAM and DGPA"),
         (("unet", "--from", "gone.pt"), "expected gone.json beside the weights"),
         (("unet", "--resume"), "expected a run to resume"),
         (("unet", "--steps", "0"), "training option steps: expected a whole number from 1, got 0"),
@@ -167,7 +210,8 @@ def test_what_is_asked_for_wrongly_is_one_line_and_leaves_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
-    names = {"DATA": data, "WEIGHTS": _of_another_network(tmp_path), "EMPTY": tmp_path / "empty"}
+    names = {"DATA": data, "EMPTY": tmp_path / "empty"}
+    names |= {"WEIGHTS": _of_another_network(tmp_path), "BROKEN": _not_what_it_says(tmp_path)}
     code, out, err = run(capsys, *(names.get(each, each) for each in arguments), "-o", "run")
     assert (code, out) == (2, "")
     assert message in err

@@ -15,6 +15,7 @@ from cardiac_motion.networks.deunet import (
 )
 from cardiac_motion.networks.deunet_growth import grow
 from cardiac_motion.networks.unet import ModifiedUNet
+from cardiac_motion.networks.unet_growth import grow as grow_unet
 from torch import Tensor, nn
 
 
@@ -69,6 +70,22 @@ def test_unet_that_is_told_the_view() -> None:
     assert not torch.allclose(one[1], other[1])
     with pytest.raises(ValueError, match="must be told the view"):
         network(x)
+
+
+@pytest.mark.parametrize("views", [0, 4])
+def test_unet_grown_from_one_of_fewer_classes_finds_what_that_finds(views: int) -> None:
+    torch.manual_seed(0)
+    smaller = ModifiedUNet(4, width=4, levels=3).eval()
+    network = ModifiedUNet(6, width=4, levels=3, views=views).eval()
+    grow_unet(network, smaller.state_dict())
+    x = torch.randn(2, 1, 32, 40)
+    told = (torch.tensor([0, 3]),) if views else ()
+    for ours, theirs in zip(network.forward_all(x, *told), smaller.forward_all(x), strict=True):
+        torch.testing.assert_close(ours[:, :4], theirs)
+        assert (ours[:, 4:].amax(1) < theirs.amax(1)).float().mean() > 0.99
+    for other in (ModifiedUNet(7, width=4, levels=3), ModifiedUNet(4, width=8, levels=3)):
+        with pytest.raises(ValueError, match="smaller network of the same kind"):
+            grow_unet(network, other.state_dict())
 
 
 def test_unet_learns() -> None:
