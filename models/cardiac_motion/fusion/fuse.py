@@ -253,7 +253,7 @@ class _Fusion:
         seen = move_borders(self.seen_regions(t), bias, self.plane, self.cap)
         most = np.full(trust.shape, options.most)
         for c, each in enumerate(self.members):
-            if each == (Label.LV,):
+            if Label.LV in each and Label.MYO not in each:
                 seen[:, c], fault = unconventional(seen[:, c], distances[:, c], self.plane, self.cap)
                 most[:, c] = options.most_cavity + (options.most - options.most_cavity) * fault
         weight = most * min(1.0, float(self.travel[t]) / (2 * options.reach)) * trust

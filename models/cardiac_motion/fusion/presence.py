@@ -133,7 +133,9 @@ def presence(score: Vector, evidence: Evidence, wall: Vector | None = None) -> M
         weight = np.array([evidence.weights[t].get(key, 0.0) for t in range(frames)])
         said = _evidence(score, score[key], held)
         if wall is not None:
-            said = np.where(held, np.minimum(said, _wall_evidence(wall, wall[key])), said)
+            missed = _wall_evidence(wall, wall[key])
+            # A wall that was not seen where it was drawn is not missed elsewhere.
+            said = said + np.where(held, _share(wall[key]) * np.minimum(missed - said, 0), 0)
         nats += weight[:, None] * (said + np.where(held, _PRIOR, -_PRIOR))
     deep = _deep(evidence)
     if deep.any():
@@ -148,7 +150,7 @@ def presence(score: Vector, evidence: Evidence, wall: Vector | None = None) -> M
             continue
         states |= _between(states, evidence.steps)
         found[:, z] = cyclic_states(nats[:, z], states)
-    return _without_gaps(found, nats, evidence)
+    return _without_gaps(found, nats, deep, evidence)
 
 
 def _large_enough(regions: Mask, spacing: Sequence[float]) -> npt.NDArray[np.intp]:
@@ -177,9 +179,7 @@ def _evidence(score: Vector, at_key: Vector, held: Mask) -> Vector:
 def _wall_evidence(wall: Vector, at_key: Vector) -> Vector:
     """Log-odds (T, Z) that a slice that held the cavity still does, by how much of its wall is left."""
     left = wall / np.maximum(at_key, _LEAST_WALL)
-    nats = np.clip(WALL_NATS * (left - WALL_LEFT), -LARGEST_EVIDENCE, LARGEST_EVIDENCE)
-    # A wall that was not seen where it was drawn is not missed.
-    return np.asarray(np.where(nats < 0, _share(at_key) * nats, nats))
+    return np.clip(WALL_NATS * (left - WALL_LEFT), -LARGEST_EVIDENCE, LARGEST_EVIDENCE)
 
 
 def _deep(evidence: Evidence) -> Mask:
@@ -242,11 +242,11 @@ def cyclic_states(nats: Vector, known: Mapping[int, bool]) -> Mask:
     return found
 
 
-def _without_gaps(found: Mask, nats: Vector, evidence: Evidence) -> Mask:
+def _without_gaps(found: Mask, nats: Vector, deep: Mask, evidence: Evidence) -> Mask:
     """States without slices that hold nothing between two that hold a structure, where it was drawn in them.
 
     Outwards from the slice with most evidence, what lies beyond such a gap is kept, and the gap filled, if the
-    evidence for the one outweighs that against the other.
+    evidence for the one outweighs that against the other. Slices that are deep among others are always kept.
     """
     drawn = np.any(list(evidence.held.values()), axis=0)
     filled = found.copy()
@@ -256,19 +256,17 @@ def _without_gaps(found: Mask, nats: Vector, evidence: Evidence) -> Mask:
             continue
         surest = int(place[nats[t, place].argmax()])
         for outwards in (range(surest, len(drawn)), range(surest, -1, -1)):
-            gap: list[int] = []
+            beyond: list[int] = []
             balance = 0.0
             for z in outwards:
                 if not found[t, z]:
-                    gap.append(z)
+                    beyond.append(z)
                     balance += GAP_SHARE * float(nats[t, z])
-                    continue
-                if not gap:
-                    continue
-                balance += float(nats[t, z])
-                gap.append(z)
-                if balance > 0:
-                    filled[t, gap] = drawn[gap]
-                    gap, balance = [], 0.0
-            filled[t, gap] = False
+                elif beyond:
+                    beyond.append(z)
+                    balance += float(nats[t, z])
+                    if balance >= 0 or deep[z]:
+                        filled[t, beyond] |= drawn[beyond]
+                        beyond, balance = [], 0.0
+            filled[t, beyond] = False
     return filled

@@ -24,7 +24,7 @@ def tidy_slice(labels: Labels, spacing: tuple[float, float], *, wall_encloses: b
     """Labels (Y, X) of a slice made anatomically plausible.
 
     Each structure is its largest piece, without holes; other large pieces of the wall along the long axis stay;
-    what the wall encloses is the LV's pool or wall; pieces of less than 25 mm² go.
+    what the wall encloses is the LV's pool or wall; pieces of less than 25 mm² go, unless they are that.
 
     Args:
         labels: of one slice.
@@ -48,6 +48,9 @@ def tidy_slice(labels: Labels, spacing: tuple[float, float], *, wall_encloses: b
     wall &= ~pool
     if wall.sum() >= least:
         result[wall] = Label.MYO
+        if wall_encloses and pool.sum() < least:
+            # A cavity that has all but closed: what the ring encloses is its pool, however small.
+            result[_filled(wall) & (result == Label.BACKGROUND)] = Label.LV
     if pool.sum() >= least:
         result[pool] = Label.LV
     for label in others:

@@ -52,6 +52,16 @@ def test_the_size_of_the_cavity_is_the_motions_as_far_as_conventions_differ(hear
     assert found[:3].sum() / true[:3].sum() < 1.05
 
 
+def test_without_a_wall_drawn_the_size_of_the_cavity_is_the_motions_too(heart: Any) -> None:
+    drawn = np.where(heart.truth() == Label.LV, Label.LV, 0).astype(np.uint8)
+    drawn[:, :, 2:9, 20:36] = Label.RV
+    seen, wider = heart.segmentation().probabilities, heart.segmentation(bias_mm=1.5).probabilities
+    seen[1:] = wider[1:]
+    given = replace(heart.segmentation(), probabilities=seen)
+    found = fuse(given, replace(heart, know=1.0).motion(), {0: drawn[0]}).labels[ES, :3] == Label.LV
+    assert found.sum() / (drawn[ES, :3] == Label.LV).sum() < 1.07
+
+
 @pytest.mark.parametrize(("wrong_mm", "share"), [(0.0, 0.0), (1.0, 0.0), (2.75, 0.5), (5.0, 1.0)])
 def test_a_difference_beyond_conventions_is_a_fault(heart: Any, wrong_mm: float, share: float) -> None:
     away = heart.distance().astype(np.float32)

@@ -120,6 +120,13 @@ def test_a_cavity_without_a_wall_around_it_is_no_ventricle_any_more() -> None:
     assert presence(pool, evidence({0: [True]}), wall).all()
 
 
+def test_a_wall_that_was_never_seen_leaves_the_word_to_the_cavity() -> None:
+    pool = curve(0.95, 0.05)
+    with_wall = presence(pool, evidence({0: [True]}), np.zeros((FRAMES, 1)))
+    np.testing.assert_array_equal(with_wall, presence(pool, evidence({0: [True]})))
+    assert not with_wall.all()
+
+
 def test_wall_scores_are_of_what_is_around_the_cavity() -> None:
     cavity = np.zeros((6, 2, 40, 40), dtype=bool)
     cavity[:, 0, 15:25, 15:25] = True
@@ -142,6 +149,24 @@ def test_what_lies_beyond_a_gap_goes_with_it_unless_it_is_clearly_seen() -> None
     found = presence(score, evidence({0: [True, True, True]}))
     assert found[:, 0].all()
     assert np.flatnonzero(~found[:, 1]).tolist() == np.flatnonzero(~found[:, 2]).tolist() == list(range(7, 13))
+
+
+def test_a_frame_in_which_nothing_is_seen_of_deep_slices_keeps_them() -> None:
+    score = np.full((FRAMES, 10), 0.9)
+    score[7:13, 2] = 0.05
+    score[10, 3:] = 0.0
+    found = presence(score, evidence({0: [True] * 10}))
+    assert found[10, 4:6].all()
+    assert found[10].sum() >= 8
+
+
+def test_a_slice_that_is_seen_stays_though_no_key_frame_has_it() -> None:
+    score = np.full((FRAMES, 7), 0.95)
+    score[:, 6] = curve(0.05, 0.99)[:, 0]
+    score[7:13, 5] = 0.52
+    found = presence(score, evidence({0: [True] * 6 + [False]}))
+    assert found[9, 6]
+    assert found[9].all()
 
 
 def test_scores_ask_for_a_quarter_of_the_region_and_look_beside_an_empty_one() -> None:

@@ -80,6 +80,19 @@ def test_stacks_are_tidied_slice_by_slice() -> None:
     np.testing.assert_array_equal(tidy(np.stack([labels, labels]), (8.0, *SPACING)), np.stack([labels, labels]))
 
 
+@pytest.mark.parametrize("seen", [0.0, 2.4])
+def test_a_cavity_that_has_all_but_closed_is_no_hole_in_the_wall(seen: float) -> None:
+    y, x = np.mgrid[:64, :64] - 31.5
+    away = np.hypot(y, x) * 1.4
+    labels = np.where((away < 14) & (away > 2.4), Label.MYO, 0).astype(np.uint8)
+    labels[away < seen] = Label.LV
+    tidied = tidy_slice(labels, (1.4, 1.4))
+    assert (tidied[away <= 2.4] == Label.LV).all()
+    assert (tidied[away > 14] == 0).all()
+    # Along the long axis the wall encloses nothing.
+    assert not (tidy_slice(labels, (1.4, 1.4), wall_encloses=False) == Label.LV).any()
+
+
 def test_no_hole_is_left_where_noise_within_a_structure_went() -> None:
     labels = _heart()
     labels[31:33, 12:14] = Label.RA
