@@ -102,14 +102,12 @@ def find_heart(frames: npt.NDArray[np.floating], spacing: tuple[float, float, fl
         spacing: (z, y, x) in mm.
 
     Returns:
-        A region of 160 to 220 mm a side, less where the image is smaller. Where nothing moves, the middle.
+        A region of 160 to 220 mm a side, less where the image is smaller. Where nothing moves, as in a single
+        frame, the largest one in the middle.
     """
     energy = motion_energy(frames, spacing)
     if energy.max() <= 0:
-        centre = [(n / 2, n / 2) for n in energy.shape]
-        (y0, y1), (x0, x1) = (
-            _extent(low, high, n, s) for (low, high), n, s in zip(centre, energy.shape, spacing[1:], strict=True)
-        )
+        (y0, y1), (x0, x1) = (_extent(0, n, n, s) for n, s in zip(energy.shape, spacing[1:], strict=True))
         return Region(y0, y1, x0, x1)
     components, _ = ndimage.label(energy > _MOVING * energy.max())
     strongest = components[np.unravel_index(energy.argmax(), energy.shape)]

@@ -109,7 +109,7 @@ class NetworkSegmentation:
             apart as in training (`neighbours`).
     """
 
-    version = "2"
+    version = "3"
 
     def __init__(
         self, name: str, *, weights: str | Path | None = None, view: str = "sax", radius: int = 0
