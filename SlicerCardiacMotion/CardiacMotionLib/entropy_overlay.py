@@ -24,6 +24,8 @@ Floats = npt.NDArray[np.float32]
 
 _FRAMES, _LARGEST = "EntropyFrames", "EntropyMax"
 _COLOURS = "vtkMRMLColorTableNodeIron"
+_USUAL = math.log(4)
+"""Largest entropy where none is kept: of the ventricles and the background."""
 _SURE = 0.03
 """Share of the scale below which nothing is coloured: the image is to be seen there."""
 
@@ -51,7 +53,7 @@ class EntropyOverlay:
         Args:
             cine: of it.
             values: (Z, Y, X) by frame.
-            largest: that it can be: the logarithm of the number of classes.
+            largest: that it can be on these frames: the logarithm of the number of classes.
 
         Raises:
             InputError: the scene was closed meanwhile.
@@ -80,7 +82,7 @@ class EntropyOverlay:
             made.append(slicer.mrmlScene.AddNode(sequence))
             overlay = cls(cine, sequence)
             made.append(cine.add_sequence(Role.ENTROPY, sequence, save_changes=False))
-            overlay._remember(values, largest)
+            overlay._remember(dict.fromkeys(values, largest))
             overlay._dress()
             return overlay
 
@@ -103,9 +105,12 @@ class EntropyOverlay:
 
     @property
     def largest(self) -> float:
-        """End of the scale, nats."""
-        kept = scene_state.get_json(self.sequence, _LARGEST)
-        return float(kept) if isinstance(kept, int | float) and kept > 0 else math.log(4)
+        """End of the scale, nats: the largest that it can be on any of the frames."""
+        return max(self._by_frame().values(), default=_USUAL)
+
+    def largest_of(self, frame: int) -> float:
+        """That it can be on a frame, nats: models that tell fewer structures apart have a smaller one."""
+        return self._by_frame().get(frame, _USUAL)
 
     @property
     def is_shown(self) -> bool:
@@ -136,15 +141,26 @@ class EntropyOverlay:
         """Take the volumes of another sequence, which has some of the same index values."""
         for index in range(other.GetNumberOfDataNodes()):
             self.sequence.UpdateDataNodeAtValue(other.GetNthDataNode(index), other.GetNthIndexValue(index), True)
-        self._remember({**dict.fromkeys(self.frames), **values}, largest)
+        self._remember({**self._by_frame(), **dict.fromkeys(values, largest)})
         self._dress()
 
-    def _remember(self, frames: Mapping[int, object], largest: float) -> None:
-        scene_state.set_json(self.sequence, _FRAMES, sorted(frames))
-        scene_state.set_json(self.sequence, _LARGEST, largest)
+    def _remember(self, largest: Mapping[int, float]) -> None:
+        frames = sorted(largest)
+        scene_state.set_json(self.sequence, _FRAMES, frames)
+        scene_state.set_json(self.sequence, _LARGEST, [largest[frame] for frame in frames])
+
+    def _by_frame(self) -> dict[int, float]:
+        """The largest that it can be, by frame."""
+        frames, kept = self.frames, scene_state.get_json(self.sequence, _LARGEST)
+        # Older scenes have one for all frames.
+        values = kept if isinstance(kept, list) and len(kept) == len(frames) else [kept] * len(frames)
+        return {
+            frame: float(value) if isinstance(value, int | float) and value > 0 else _USUAL
+            for frame, value in zip(frames, values, strict=True)
+        }
 
     def _dress(self) -> None:
-        """One scale for all frames and cases."""
+        """One scale for all frames."""
         self.proxy.CreateDefaultDisplayNodes()
         display, largest = self.proxy.GetDisplayNode(), self.largest
         display.SetAndObserveColorNodeID(_COLOURS)

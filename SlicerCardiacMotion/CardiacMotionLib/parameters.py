@@ -23,6 +23,7 @@ class Parameters:
         motionModel: that carries contours; "" for the server's default.
         modelOptions: of all models, as `model_options.write_chosen` writes them; those not in it are as the models
             have them.
+        align: whether the slices are aligned before the motion is estimated, where that can be done.
         live: whether the other frames follow every edit.
         fromThisFrame: only this frame is carried, not all that were contoured.
         onlyRange: only frames of the range are written.
@@ -40,6 +41,7 @@ class Parameters:
     entropyOpacity: Annotated[int, WithinRange(10, 100)] = 50  # noqa: N815
     motionModel: str = ""  # noqa: N815 - as in the .ui files, as usual in Slicer
     modelOptions: str = ""  # noqa: N815
+    align: bool = False
     live: bool = False
     fromThisFrame: bool = False  # noqa: N815
     onlyRange: bool = False  # noqa: N815

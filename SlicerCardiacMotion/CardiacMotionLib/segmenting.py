@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from CardiacMotionLib.background import Task, Tasks
-from CardiacMotionLib.client import Client, Offer
+from CardiacMotionLib.client import Client, Offer, OfferedModel
 from CardiacMotionLib.entropy_overlay import EntropyOverlay, Floats
 from CardiacMotionLib.errors import InputError
 from CardiacMotionLib.frame_states import FrameState
@@ -29,6 +29,8 @@ from CardiacMotionLib.zip_answers import unpack
 KIND = "segmentation"
 FUSED = "fused"
 """The task that has contours which are carried from key frames and a segmentation agree."""
+STACKS = "sax"
+"""The view of a model that takes short-axis stacks."""
 
 _KEY = "segmentation"
 _LABELS, _ENTROPY = "labels.nii.gz", "entropy.nii.gz"
@@ -53,8 +55,18 @@ class Wish:
 
 def models_that_segment(offer: Offer | None) -> dict[str, str]:
     """The server's models that segment by the image alone, the default first: name and what to call them."""
-    models = [] if offer is None else [each for each in offer.models_of(KIND) if each.name in offer.tasks]
-    return {each.name: f"{each.name} {each.version or ''}".strip() for each in models if each.name != FUSED}
+    return {each.name: f"{each.name} {each.version or ''}".strip() for each in _by_the_image(offer)}
+
+
+def can_segment_stacks(offer: Offer | None) -> bool:
+    """Whether the server has a model that segments short-axis stacks by the image alone."""
+    return any(STACKS in each.views for each in _by_the_image(offer))
+
+
+def _by_the_image(offer: Offer | None) -> list[OfferedModel]:
+    if offer is None:
+        return []
+    return [each for each in offer.models_of(KIND) if each.name in offer.tasks and each.name != FUSED]
 
 
 def chosen_model(offer: Offer | None, wanted: str) -> str:

@@ -62,7 +62,8 @@ class Session:
         segmenting: has a model propose labels.
         live: has the other frames follow an edit.
         workspace_changed: emitted with the new workspace, or None.
-        motion_params: of the motion task, as the panel has them: the model, and options that are not its own.
+        motion_params: of the motion task, as the panel has them: the model, options that are not its own,
+            and whether slices are aligned.
         scope: what of the labels is carried, and to which frames, as the panel has it; also where `live` asks.
         last_answer: parameters of the last answer that labels came with.
         is_following: whether the last propagation was asked for by `live`, not by the reader.

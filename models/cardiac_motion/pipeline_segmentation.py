@@ -31,6 +31,7 @@ from cardiac_motion.segmentation.registry import (
     segmentation_model_names,
 )
 from cardiac_motion.weights import shipped_weights
+from cardiac_motion.working_grid import Region
 
 Labels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -62,6 +63,11 @@ class Segmented:
         n_frames: of the cine.
         spacing: (z, y, x) mm.
         motion: name, version and whether it was known, of the motion that `fused` used.
+        probabilities: (F, 1 + S, Z, y, x) float32 in `region`, of the background and then of `structures`, before
+            the anatomy was tidied up; of `fused` the pooled ones, 1 for what was drawn on key frames; None if not
+            asked for.
+        region: in-plane part of the grid outside of which there is background beyond doubt; None for the whole
+            plane.
     """
 
     frames: tuple[int, ...]
@@ -77,6 +83,8 @@ class Segmented:
     n_frames: int
     spacing: tuple[float, float, float]
     motion: dict[str, Any] | None = field(default=None)
+    probabilities: Floats | None = field(default=None)
+    region: Region | None = field(default=None)
 
     @cached_property
     def volumes_ml(self) -> dict[Label, npt.NDArray[np.float64]]:
@@ -196,6 +204,8 @@ def segment_cine(
         warnings=(*found.notes, *_gaps(found.frames, found.labels)),
         n_frames=cine.n_frames,
         spacing=cine.spacing,
+        probabilities=found.probabilities,
+        region=found.region,
     )
 
 
@@ -238,7 +248,9 @@ def _segment_fused(
         cine, estimator, options=motion_options, cache=cache, progress=steps.of("motion")
     )
     is_short_axis = view_of(cine, options) == "sax"
-    found = fuse(seen, motion, key_frames, is_short_axis=is_short_axis, progress=steps.of("fusion"))
+    report = steps.of("fusion")
+    found = fuse(seen, motion, key_frames, is_short_axis=is_short_axis, progress=report)
+    probabilities = _pooled(found, frames, report) if options.probabilities else None
     chosen = list(frames)
     return Segmented(
         frames=frames,
@@ -254,7 +266,19 @@ def _segment_fused(
         n_frames=cine.n_frames,
         spacing=cine.spacing,
         motion={"name": motion.model, "version": whole_number(motion.version), "from_cache": known},
+        probabilities=probabilities,
+        region=found.region,
     )
+
+
+def _pooled(found: Fused, frames: tuple[int, ...], progress: Progress) -> Floats:
+    """Probabilities (F, 1 + S, Z, y, x) of these frames, in the region of the fusion."""
+    shape = (len(frames), 1 + len(found.structures), found.labels.shape[1], *found.region.shape)
+    pooled = np.zeros(shape, np.float32)
+    for target, frame in zip(pooled, frames, strict=True):
+        progress(1.0, "probabilities of what was agreed on")
+        target[...] = found.probabilities(frame)
+    return pooled
 
 
 def _check_key_frames(cine: Cine, key_frames: Mapping[int, Labels]) -> None:

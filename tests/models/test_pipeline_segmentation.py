@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from cardiac_motion import pipeline_segmentation
 from cardiac_motion.cine import Cine
-from cardiac_motion.cli.segment import describe
+from cardiac_motion.cli.segment import describe, probability_steps
 from cardiac_motion.errors import Cancelled, InputError
 from cardiac_motion.labels import Label
 from cardiac_motion.metrics import dice_stack
@@ -21,7 +22,7 @@ from cardiac_motion.phantom import TEST_SEEDS, PhantomOptions, PhantomStudy, mak
 from cardiac_motion.pipeline_segmentation import Segmented, segment_cine, segmentation_names
 from cardiac_motion.registration.recursive.model import RecursiveModel
 from cardiac_motion.registration.recursive.options import RecursiveOptions
-from cardiac_motion.segmentation.network import SegmentationOptions
+from cardiac_motion.segmentation.network import NetworkSegmentation, SegmentationOptions
 from cardiac_motion.weights import save_weights
 
 FAST = RecursiveOptions(iterations=2, levels=1)
@@ -48,12 +49,18 @@ def drawn(study: PhantomStudy) -> np.ndarray:
     return np.where(study.labels <= Label.LV, study.labels, 0).astype(np.uint8)
 
 
+def probabilities_of(found: Segmented, steps: np.ndarray) -> np.ndarray:
+    """Probabilities (F, K, Z, Y, X) of the frames that were segmented."""
+    return np.asarray(steps[:, list(found.frames)].swapaxes(0, 1) / 255)
+
+
 def test_all_frames_are_segmented_and_summed_up(study: PhantomStudy, weights: Path) -> None:
     found = segment_cine(study.cine, weights=weights)
     assert found.labels.shape == study.cine.shape
     assert (found.entropy, found.key_frames, found.frames) == (None, (), tuple(range(6)))
     summary = json.loads(json.dumps(found.summary(), allow_nan=False))
-    assert summary["model"] == {"name": "unet", "version": 2, "weights": found.weights_checksum}
+    version = int(NetworkSegmentation.version)
+    assert summary["model"] == {"name": "unet", "version": version, "weights": found.weights_checksum}
     assert summary["frames"] == [0, 1, 2, 3, 4, 5]
     assert set(summary["seconds"]) == {"segmentation"}
     assert {"ed", "es", "ejection_fraction", "mass_g", "volumes_ml", "warnings", "key_frames"} <= set(summary)
@@ -66,6 +73,53 @@ def test_some_frames_have_no_volumes(study: PhantomStudy, weights: Path) -> None
     assert found.labels.shape == found.entropy.shape == (2, *study.cine.shape[1:])
     assert (found.volumes_ml, found.function) == ({}, None)
     assert found.summary()["ejection_fraction"] == {}
+
+
+def test_probabilities_are_kept_if_asked_for(study: PhantomStudy, weights: Path) -> None:
+    assert segment_cine(study.cine, frames=[2], weights=weights).probabilities is None
+    wanted = SegmentationOptions(probabilities=True, tidy=False)
+    found = segment_cine(study.cine, frames=[4, 1], weights=weights, options=wanted)
+    given, region = found.probabilities, found.region
+    assert given is not None
+    assert region is not None
+    assert (given.shape, given.dtype) == ((2, 4, 3, *region.shape), np.float32)
+    np.testing.assert_allclose(given.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_array_equal(given.argmax(axis=1), region.crop(found.labels))
+    steps = probability_steps(found, given, study.cine)
+    assert (steps.shape, steps.dtype) == ((4, *study.cine.shape), np.uint8)
+    whole = probabilities_of(found, steps)
+    np.testing.assert_allclose(region.crop(whole), given, atol=0.5 / 255 + 1e-6)
+    outside = np.ones(study.cine.shape[2:], bool)
+    region.crop(outside)[...] = False
+    assert outside.any()
+    assert (whole[:, 0][..., outside] == 1).all()
+    assert not whole[:, 1:][..., outside].any()
+
+
+def test_probabilities_of_fused_are_those_of_its_entropy(
+    study: PhantomStudy, drawn: np.ndarray, weights: Path
+) -> None:
+    arguments: dict[str, Any] = {
+        "model": "fused",
+        "frames": [0, 2],
+        "key_frames": {0: drawn[0]},
+        "motion_options": FAST,
+        "weights": weights,
+    }
+    found = segment_cine(study.cine, options=SegmentationOptions(entropy=True, probabilities=True), **arguments)
+    given, region = found.probabilities, found.region
+    assert given is not None
+    assert region is not None
+    assert found.entropy is not None
+    assert given.shape == (2, 1 + len(found.structures), 3, *region.shape)
+    clipped = given[1].clip(1e-7, 1)
+    np.testing.assert_allclose(-(clipped * np.log(clipped)).sum(axis=0), region.crop(found.entropy[1]), atol=1e-5)
+    steps = probability_steps(found, given, study.cine)
+    np.testing.assert_array_equal(probabilities_of(found, steps)[0].argmax(axis=0), drawn[0])
+    assert set(np.unique(steps[:, 0])) == {0, 255}
+    without = segment_cine(study.cine, **arguments)
+    assert without.probabilities is None
+    np.testing.assert_array_equal(without.labels, found.labels)
 
 
 def test_fused_keeps_the_key_frames_and_says_with_what_it_was_made(

@@ -21,8 +21,14 @@ OURS: dict[str, Any] = {
     "strategies": ["first"],
     "models": [
         {"name": "quick", "kinds": ["motion"], "default_for": ["motion"], "version": 1},
-        {"name": "unet", "kinds": ["segmentation"], "default_for": ["segmentation"], "version": 1},
-        {"name": "fused", "kinds": ["segmentation"], "version": 1},
+        {
+            "name": "unet",
+            "kinds": ["segmentation"],
+            "views": ["sax"],
+            "default_for": ["segmentation"],
+            "version": 1,
+        },
+        {"name": "fused", "kinds": ["segmentation"], "views": ["sax"], "version": 1},
     ],
 }
 OFFER = {**INFO, "cardiac_motion": OURS}

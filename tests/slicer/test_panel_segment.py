@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,20 @@ def test_fused_agrees_with_the_contours_and_keeps_them(bed: Bed, widget: Any, st
     assert widget.logic.session.last_answer["key_frames"] == [0]
     assert all(workspace.labels(t).any() for t in range(COUNT))
     assert overlay(widget).frames == tuple(range(COUNT))
+
+
+def test_contours_are_carried_with_the_slices_aligned(bed: Bed, widget: Any, study: Any) -> None:
+    workspace, parameters = widget.logic.session.workspace, widget.panel.parameters
+    draw(bed, widget, 0, study[0].labels[0])
+    parameters.modelOptions = json.dumps({"recursive": {"iterations": 4, "levels": 2, "dimensions": 3}})
+    widget.panel.section("Propagate").ui.alignBox.click()
+    settle(bed, widget)
+    press(bed, widget, "propagateButton", "Propagate")
+    assert letters(widget) == "DPPPPP"
+    answer = widget.logic.session.last_answer
+    shifts = np.array(answer["slice_shifts"]["shifts_mm"])
+    assert shifts.shape == (workspace.cine.shape[1], 2)
+    assert message(widget) == " ".join(f"{text[:1].upper()}{text[1:].rstrip('.')}." for text in answer["warnings"])
 
 
 def test_entropy_is_an_overlay_with_a_scale(bed: Bed, widget: Any, here: Segmented, pictures: Path) -> None:

@@ -11,7 +11,8 @@ from CardiacMotionLib.frame_strip import FrameStrip, legend
 from CardiacMotionLib.messages import sentences
 from CardiacMotionLib.propagation import TASK
 from CardiacMotionLib.sections.options import OptionsBox
-from CardiacMotionLib.sections.section import Hints, Panel, Section, fill_combo
+from CardiacMotionLib.sections.section import Condition, Hints, Panel, Section, fill_combo
+from CardiacMotionLib.segmenting import can_segment_stacks
 from CardiacMotionLib.session import Scope
 from CardiacMotionLib.suggestion import suggestion_of
 
@@ -71,6 +72,7 @@ class PropagateSection(Section):
             spin.value = min(value, last)  # an earlier maximum may have cut it
             spin.enabled = parameters.onlyRange
         ui.toLabel.enabled = parameters.onlyRange
+        self._hints.allow(ui.alignBox, *self._can_align)
         is_key, is_verified = frame in states.key_frames, frame in states.verified
         ui.fromThisBox.text = _("Start from this frame only (frame {frame})").format(frame=frame)
         running = session.propagation.is_running
@@ -131,12 +133,28 @@ class PropagateSection(Section):
         self.session.propagate()
 
     def _params(self) -> dict[str, Any]:
-        """Of the motion task: the model, and its options where others than its own are chosen."""
-        model = self.options.model
-        if model is None:
-            return {}
-        values = self.options.values
-        return {"model": model.name, **({"options": values} if values else {})}
+        """Of the motion task: the model, its options where others than its own are chosen, and `align`."""
+        params: dict[str, Any] = {}
+        model, values = self.options.model, self.options.values
+        if model is not None:
+            params["model"] = model.name
+        if values:
+            params["options"] = values
+        # It may have been ticked for another cine, or for another server.
+        if self.panel.parameters.align and all(holds for holds, _why in self._can_align):
+            params["align"] = True
+        return params
+
+    @property
+    def _can_align(self) -> tuple[Condition, ...]:
+        workspace = self.workspace
+        return (
+            (
+                workspace is not None and workspace.cine.shape[1] > 1,
+                _("A single slice has no neighbours to be aligned with"),
+            ),
+            (can_segment_stacks(self.offer), _("This server has no model that segments short-axis stacks")),
+        )
 
     def _scope(self) -> Scope:
         parameters = self.panel.parameters

@@ -20,6 +20,8 @@ from CardiacMotionLib.segmenting import FUSED, KIND, Done, Wish, chosen_model, m
 from CardiacMotionLib.slice_shifts import SliceShifts, shifts_of
 from CardiacMotionLib.workspace import Workspace
 
+_ALIKE_NATS = 0.005
+"""Ends of scales that differ by less read the same."""
 _PROPOSED = frozenset({FrameState.SEGMENTED, FrameState.PROPAGATED})
 
 
@@ -187,11 +189,7 @@ class SegmentSection(Section):
         ui.opacitySpin.enabled = is_shown
         if is_shown and overlay.opacity != self.panel.parameters.entropyOpacity / 100:
             self._show(True)
-        if workspace.cine.frame in overlay.frames:
-            text = _("0 nats: sure. {largest:.2f} nats: any structure as likely as the next.")
-        else:
-            text = _("None was asked for on this frame.")
-        ui.entropyLabel.text = text.format(largest=overlay.largest)
+        ui.entropyLabel.text = _entropy_text(overlay, workspace.cine.frame)
 
     def _update_preview(self, workspace: Workspace) -> None:
         ui, shifts = self.ui, shifts_of(workspace.cine)
@@ -260,6 +258,16 @@ def _state_text(segmented: int, count: int) -> str:
         return _("A model's contours are proposals: frames that you drew, corrected or verified stay as they are.")
     text = _("{segmented} of {count} frames hold proposals of a model. Correct them, or accept them.")
     return text.format(segmented=segmented, count=count)
+
+
+def _entropy_text(overlay: EntropyOverlay, frame: int) -> str:
+    if frame not in overlay.frames:
+        return _("None was asked for on this frame.")
+    largest, end = overlay.largest_of(frame), overlay.largest
+    said = [_("0 nats: sure. {largest:.2f} nats: any structure as likely as the next.")]
+    if end - largest > _ALIKE_NATS:
+        said.append(_("The scale ends at {end:.2f} nats, for frames on which more structures were told apart."))
+    return " ".join(said).format(largest=largest, end=end)
 
 
 def _shifts_text(shifts: SliceShifts, *, is_shown: bool) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import typer
 
 from cardiac_motion.atomic import atomic_path
@@ -16,7 +17,14 @@ from cardiac_motion.cine import Cine
 from cardiac_motion.cli.console import answer, note, parse_settings, progress_bar
 from cardiac_motion.cli.outputs import Output, check_outputs, staged
 from cardiac_motion.errors import InputError
-from cardiac_motion.io import read_cine, write_cine, write_labels
+from cardiac_motion.io import (
+    PROBABILITY_STEPS,
+    check_probabilities_ending,
+    read_cine,
+    write_cine,
+    write_labels,
+    write_probabilities,
+)
 from cardiac_motion.io.images import check_ending, is_frame_folder
 from cardiac_motion.motion_cache import MotionCache
 from cardiac_motion.pipeline import read_key_frames, split_label_argument
@@ -26,7 +34,9 @@ from cardiac_motion.registration.registry import DEFAULT_MOTION_MODEL
 from cardiac_motion.registration.registry import motion_model as get_motion_model
 from cardiac_motion.segmentation.network import SegmentationOptions
 from cardiac_motion.segmentation.registry import DEFAULT_SEGMENTATION_MODEL
+from cardiac_motion.working_grid import Region
 
+Floats = npt.NDArray[np.float32]
 View = Literal["auto", "sax", "lax"]
 
 
@@ -106,12 +116,38 @@ def _all_frames(found: Segmented, values: Any, cine: Cine) -> Any:
     return whole
 
 
-def _outputs(labels: Path, entropy: Path | None, table: Path | None) -> dict[str, Output]:
+def probability_steps(found: Segmented, probabilities: Floats, cine: Cine) -> npt.NDArray[np.uint8]:
+    """Probabilities (K, T, Z, Y, X) on the grid of the cine, times `PROBABILITY_STEPS`.
+
+    A class has the place of its label's value; labels below the highest one that were not looked for are zero.
+    Outside the region that was looked at there is background. Frames that were not asked for are zero in all
+    classes.
+
+    Args:
+        found: what the probabilities belong to.
+        probabilities: as `Segmented.probabilities`.
+        cine: that was segmented.
+    """
+    classes = [0, *found.structures]
+    steps = np.zeros((1 + max(classes), *cine.shape), np.uint8)
+    region = found.region or Region(0, cine.shape[2], 0, cine.shape[3])
+    for t, given in zip(found.frames, probabilities, strict=True):
+        steps[0, t] = PROBABILITY_STEPS
+        region.crop(steps[:, t])[classes] = np.rint(given.clip(0, 1) * PROBABILITY_STEPS)
+    return steps
+
+
+def _outputs(
+    labels: Path, entropy: Path | None, probabilities: Path | None, table: Path | None
+) -> dict[str, Output]:
     outputs = {}
     for what, path, name in (("labels", labels, "label_000.nii.gz"), ("entropy", entropy, "frame_000.nii.gz")):
         if path is not None:
             check_ending(path)
             outputs[what] = Output(path, is_folder=is_frame_folder(path), names=(name,))
+    if probabilities is not None:
+        check_probabilities_ending(probabilities)
+        outputs["probabilities"] = Output(probabilities)
     if table is not None:
         outputs["table"] = Output(table)
     return outputs
@@ -146,6 +182,13 @@ def segment(
         list[str] | None, typer.Option(help="Option of the motion model as NAME=VALUE.")
     ] = None,
     entropy: Annotated[Path | None, typer.Option(help="Also write the entropy, 4D, in nats.")] = None,
+    probabilities: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write the probability of every class, as NIfTI (X, Y, Z, T, class), class 0 the background "
+            f"and the others by their label, in steps of 1/{PROBABILITY_STEPS}; zero in frames not asked for."
+        ),
+    ] = None,
     table: Annotated[Path | None, typer.Option(help="Also write volumes of every frame, as CSV.")] = None,
     cache: Annotated[bool, typer.Option(help=f"Keep the motion of {FUSED}.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -164,7 +207,7 @@ def segment(
         raise InputError(f"--motion-option is for --model {FUSED}; {model} estimates no motion")
     estimator = get_motion_model(motion_model)
     motion_options = with_options(estimator.default_options, parse_settings(motion_option or []))
-    outputs = _outputs(output, entropy, table)
+    outputs = _outputs(output, entropy, probabilities, table)
     check_outputs(outputs, _inputs(cine, given, weights))
     start = time.perf_counter()
     image = read_cine(cine)
@@ -174,7 +217,9 @@ def segment(
             image,
             model=model,
             frames=chosen,
-            options=SegmentationOptions(flips=flips, entropy=entropy is not None, view=view),
+            options=SegmentationOptions(
+                flips=flips, probabilities=probabilities is not None, entropy=entropy is not None, view=view
+            ),
             key_frames=key_frames,
             motion_model=motion_model,
             motion_options=motion_options,
@@ -187,6 +232,9 @@ def segment(
         if "entropy" in paths and found.entropy is not None:
             doubts = _all_frames(found, found.entropy, image)
             write_cine(paths["entropy"], Cine(doubts, image.affine, image.frame_times))
+        if "probabilities" in paths and found.probabilities is not None:
+            steps = probability_steps(found, found.probabilities, image)
+            write_probabilities(paths["probabilities"], steps, image)
         if "table" in paths:
             write_volume_table(paths["table"], image, found)
     written = {what: str(each.path) for what, each in outputs.items()}

@@ -10,7 +10,7 @@ at all is decided before (`presence.py`). Key frames stay as they were drawn.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -30,6 +30,7 @@ from cardiac_motion.propagation.blend_weights import blend_weights, cycle_steps
 from cardiac_motion.propagation.key_frames import Box
 from cardiac_motion.segmentation.anatomy import tidy
 from cardiac_motion.segmentation.base import Segmentation
+from cardiac_motion.working_grid import Region
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.uint8]
@@ -53,8 +54,6 @@ class FusionOptions:
         far_mm: how much wider it is half a cycle of travel away.
         most: weight of a segmentation that agrees fully with the key frames, far from them; propagation has the
             rest.
-        most_cavity: the same for the cavity of the LV, whose border differs by conventions among which propagation
-            knows the reader's; where the two differ by more than that, `most` counts.
         reach: share of the cycle's travel from a key frame after which it has that weight; it grows from zero.
         smoothing_mm: standard deviation of the smoothing of what is pooled, in the plane.
     """
@@ -62,7 +61,6 @@ class FusionOptions:
     near_mm: float = 0.7
     far_mm: float = 2.3
     most: float = 0.6
-    most_cavity: float = 0.15
     reach: float = 0.25
     smoothing_mm: float = 1.0
 
@@ -79,6 +77,10 @@ class Fused:
         bias_mm: (Z,) by region, the labels that it consists of: how much further out than the reader the
             segmentation draws its border; the mean over the key frames.
         trust: (Z,) likewise, how far the segmentation is believed, 0 to 1.
+        region: in-plane part of the grid outside of which there is background beyond doubt.
+        probabilities: of a frame, (1 + S, Z, y, x) in `region`: the pooled ones of the background and of
+            `structures`, before the anatomy was tidied up; at key frames 1 for what was drawn. Computed when
+            called, since most have no use for them.
     """
 
     labels: Labels
@@ -87,6 +89,8 @@ class Fused:
     held: Mapping[Label, Mask]
     bias_mm: Mapping[tuple[Label, ...], Vector]
     trust: Mapping[tuple[Label, ...], Vector]
+    region: Region
+    probabilities: Callable[[int], Floats]
 
 
 def fuse(
@@ -251,12 +255,13 @@ class _Fusion:
         distances = self.carried(t)
         bias, trust = self._blended(t)
         seen = move_borders(self.seen_regions(t), bias, self.plane, self.cap)
-        most = np.full(trust.shape, options.most)
+        weight = options.most * min(1.0, float(self.travel[t]) / (2 * options.reach)) * trust
         for c, each in enumerate(self.members):
+            # How much of what contraction presses together belongs to the pool is a matter of convention, and
+            # motion carries the reader's along: it decides, as long as they differ by no more than conventions do.
             if Label.LV in each and Label.MYO not in each:
                 seen[:, c], fault = unconventional(seen[:, c], distances[:, c], self.plane, self.cap)
-                most[:, c] = options.most_cavity + (options.most - options.most_cavity) * fault
-        weight = most * min(1.0, float(self.travel[t]) / (2 * options.reach)) * trust
+                weight[:, c] *= fault
         seen = seen.clip(_LEAST, 1 - _LEAST)
         there = self._there(t)
         for c in range(len(self.members)):
@@ -316,6 +321,14 @@ class _Fusion:
             labels[t][self.box.slices] = part
             shares = self.regions.shares(_sigmoid(odds)).clip(1e-7, 1)
             entropy[t][self.box.slices] = -(shares * np.log(shares)).sum(axis=0)
+
+        def probabilities(t: int) -> Floats:
+            if t in self.keys:
+                classes = (Label.BACKGROUND, *self.regions.structures)
+                return np.stack([self.drawn[t] == each for each in classes]).astype(np.float32)
+            return np.asarray(self.regions.shares(_sigmoid(self.odds(t, uncertainty_mm))))
+
+        (_, y0, x0), (_, y1, x1) = self.box.start, self.box.stop
         count = len(self.calibrations)
         bias = sum((each.bias_mm for each in self.calibrations.values()), np.zeros(1)) / count
         trust = sum((each.trust for each in self.calibrations.values()), np.zeros(1)) / count
@@ -326,6 +339,8 @@ class _Fusion:
             held=held,
             bias_mm={each: bias[:, c] for c, each in enumerate(self.members)},
             trust={each: trust[:, c] for c, each in enumerate(self.members)},
+            region=Region(y0, y1, x0, x1),
+            probabilities=probabilities,
         )
 
 

@@ -16,15 +16,18 @@ from cardiac_motion.io.geometry import (
 )
 from cardiac_motion.io.image_file import MAX_VOXELS
 from cardiac_motion.io.labels import CORNER_TOLERANCE, LabelImage, check_labels, read_labels, write_labels
+from cardiac_motion.io.probabilities import PROBABILITY_STEPS, check_probabilities_ending, write_probabilities
 
 __all__ = [
     "CORNER_TOLERANCE",
     "MAX_VOXELS",
+    "PROBABILITY_STEPS",
     "RAS_TO_LPS",
     "SKEW_TOLERANCE",
     "CornerDistance",
     "LabelImage",
     "check_labels",
+    "check_probabilities_ending",
     "corner_distance",
     "load_cine",
     "load_frame",
@@ -35,4 +38,5 @@ __all__ = [
     "skew",
     "write_cine",
     "write_labels",
+    "write_probabilities",
 ]

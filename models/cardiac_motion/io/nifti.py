@@ -282,6 +282,7 @@ def write_nifti(
     *,
     frame_seconds: float | None = None,
     time_offset: float = 0.0,
+    slope: float | None = None,
 ) -> None:
     """Write NIfTI-1, compressed if the name ends in ``.gz``.
 
@@ -291,10 +292,11 @@ def write_nifti(
 
     Args:
         path: where to.
-        values: (Z, Y, X) or (T, Z, Y, X).
+        values: (Z, Y, X), (T, Z, Y, X), or (K, T, Z, Y, X) of K values per voxel, which are NIfTI's dimension 5.
         affine: voxel to RAS, mm.
         frame_seconds: time between frames, for pixdim[4].
         time_offset: time of the first frame in seconds, for toffset.
+        slope: by which readers are to multiply the values; these are stored as they are.
     """
     if max(values.shape) > _LARGEST_SIZE:
         raise InputError(
@@ -307,7 +309,9 @@ def write_nifti(
     header.set_qform(nearest_orthonormal(affine, shape), code="scanner")
     header.set_sform(affine, code="scanner")
     header.set_xyzt_units(xyz="mm", t="sec")
-    if values.ndim == 4:
+    if values.ndim >= 4:
         header["pixdim"][4] = frame_seconds or 0.0
     header["toffset"] = time_offset
+    if slope is not None:
+        header.set_slope_inter(slope, 0)
     image.to_filename(path)
