@@ -1,21 +1,25 @@
 """`fused` beside propagation alone and the network alone: ejection fraction, and Dice from ED to ES.
 
     python -m benchmarks.fusion [--phantoms 50] [--seeds report|tuning] [--weights FILE] [--flips] [--no-real]
-                                [--picture FILE] [--markdown FILE]
+                                [--workers 1] [--picture FILE] [--markdown FILE]
 
 The contours of ED, frame 0, are given as they are in the truth. Ejection fractions of the LV are compared with
 that of the true labels, slices summed in both; every method's own curve says where ED and ES are. Dice is of the
 whole stack at the true ES. Phantoms move through the planes of their slices; those beyond the seeds set apart for
-reports take the numbers that follow. Motions are kept in the cache, so that other weights take less time.
+reports take the numbers that follow. Motions are kept in the cache, so that other weights take less time. Several
+workers take a phantom each, with one thread.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -47,6 +51,8 @@ from benchmarks.pairs import PHANTOM_FRAMES, data_folder
 
 Labels = npt.NDArray[np.uint8]
 STRUCTURES = (Label.RV, Label.MYO, Label.LV)
+SHOWN = 6
+"""Phantoms in the picture."""
 PROPAGATION, NETWORK, FUSED = METHODS = ("propagation", "network", "fused")
 
 
@@ -187,10 +193,18 @@ def ejection_table(results: Sequence[Result]) -> str:
     return markdown_table(["method", "phantoms", "mean absolute error", "bias", "SD", "largest"], rows)
 
 
+def run_phantom(seed: int, weights: Path | None, *, flips: bool) -> Result:
+    """All methods on the phantom of a seed, in a process of its own."""
+    torch.set_num_threads(1)
+    (case,) = phantom_cases([seed])
+    return run(case, segmentation_model("unet", weights=weights), motion_model(), flips=flips)
+
+
 def picture(file: Path, results: Sequence[Result]) -> None:
-    """Slices of every case at ED and ES: what `fused` says solid, the truth dotted."""
+    """Slices at ED and ES of the first few phantoms and the real cases: `fused` solid, the truth dotted."""
+    phantoms = [result for result in results if result.is_phantom]
     rows = []
-    for result in results:
+    for result in [*phantoms[:SHOWN], *(each for each in results if not each.is_phantom)]:
         case = result.case
         frames = {"ED": 0, "ES": case.es}
         truth = {phase: case.truth[t] for phase, t in frames.items()}
@@ -207,6 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--flips", action="store_true")
     parser.add_argument("--no-real", action="store_true")
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--picture", type=Path)
     parser.add_argument("--markdown", type=Path)
     chosen = parser.parse_args(arguments)
@@ -214,7 +229,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     network, estimator = segmentation_model("unet", weights=chosen.weights), motion_model()
     phantoms: list[Result] = []
     real: list[Result] = []
-    cases = phantom_cases(range(first, first + chosen.phantoms))
+    seeds = range(first, first + chosen.phantoms)
+    if chosen.workers > 1:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(chosen.workers, mp_context=context) as executor:
+            phantoms += executor.map(partial(run_phantom, weights=chosen.weights, flips=chosen.flips), seeds)
+        cases: Iterator[Case] = iter(())
+    else:
+        cases = phantom_cases(seeds)
     for case in chain(cases, [] if chosen.no_real else real_cases()):
         result = run(case, network, estimator, flips=chosen.flips)
         (phantoms if result.is_phantom else real).append(result)

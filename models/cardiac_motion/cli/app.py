@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 
 from cardiac_motion import __version__
 from cardiac_motion.cli.align import align, align_back
+from cardiac_motion.cli.average import average_weights_command
 from cardiac_motion.cli.console import BAD_INPUT, FAILED, INTERRUPTED, fail, plain_warnings
 from cardiac_motion.cli.evaluate import evaluate, merge_folds_command
 from cardiac_motion.cli.import_ import import_
@@ -35,6 +36,7 @@ def make_app() -> typer.Typer:
         app.command()(command)
     app.command("import")(import_)
     app.command("split")(split_command)
+    app.command("average-weights")(average_weights_command)
     app.command("merge-folds")(merge_folds_command)
     app.command()(align)
     app.command("align-back")(align_back)

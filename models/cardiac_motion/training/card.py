@@ -30,7 +30,27 @@ _CARD = """# {model}
 {description}
 
 Options: {options}.
+"""
 
+_MEAN_CARD = """# {model}
+
+Weights of the model `{model}`. The mean of {count} networks' weights, which nothing was trained on after.
+
+| | |
+|---|---|
+| network | `{network}`, {parameters} parameters |
+| arguments | {config} |
+| package | cardiac-motion {version} |
+
+## Data and recipe
+
+The mean of a network before and after it was trained on keeps much of what each is good at (Wortsman et al. 2022,
+"Model soups"). What each was trained on, by its own card:
+
+{origins}
+"""
+
+_REST = """
 ## Results
 
 On the samples that training validates on, with the weights as they are kept (half precision):
@@ -88,8 +108,7 @@ def model_card(
         pixel_mm: of what the network sees.
     """
     begun = "Trained from nothing." if not started_from else f"Training went on from {started_from}."
-    table = ["| figure | value |", "|---|---|", *(f"| {name} | {value:.3f} |" for name, value in scores.items())]
-    return _CARD.format(
+    head = _CARD.format(
         model=model,
         summary=f"Weights of the model `{model}`. {begun}",
         network=network,
@@ -103,10 +122,57 @@ def model_card(
         best_step=result.best_step,
         description=description,
         options=", ".join(f"{name} {value}" for name, value in asdict(options).items() if value is not None),
-        scores="\n".join(table),
-        use=_USE,
-        pixel_mm=pixel_mm,
     )
+    return head + _rest(scores, pixel_mm)
+
+
+def mean_card(
+    *,
+    model: str,
+    network: str,
+    config: Mapping[str, object],
+    parameters: int,
+    origins: Mapping[str, str],
+    scores: Mapping[str, float],
+    pixel_mm: float,
+) -> str:
+    """The card of a mean of weights, in Markdown.
+
+    Args:
+        model: its name.
+        network: the network's.
+        config: arguments of the network.
+        parameters: how many the network has.
+        origins: cards of the weights that were averaged, by what to call them; empty where there is none.
+        scores: of the weights as they are kept.
+        pixel_mm: of what the network sees.
+    """
+    head = _MEAN_CARD.format(
+        model=model,
+        count=len(origins),
+        network=network,
+        parameters=parameters,
+        config=", ".join(f"{name} {value}" for name, value in config.items()),
+        version=__version__,
+        origins="\n\n".join(f"**{name}.** {_training_of(card)}" for name, card in origins.items()),
+    )
+    return head + _rest(scores, pixel_mm)
+
+
+def _training_of(card: str) -> str:
+    """What a card says about training: its summary, its row about it, and its recipe."""
+    if not card:
+        return "It came without a card."
+    summary = card.split("\n\n")[1]
+    row = next((line for line in card.splitlines() if line.startswith("| training |")), "")
+    recipe = card.partition("## Data and recipe")[2].partition("## Results")[0].strip()
+    ran = row.removeprefix("| training |").strip(" |")
+    return " ".join(part for part in (summary, f"{ran[:1].upper()}{ran[1:]}." if ran else "", recipe) if part)
+
+
+def _rest(scores: Mapping[str, float], pixel_mm: float) -> str:
+    table = ["| figure | value |", "|---|---|", *(f"| {name} | {value:.3f} |" for name, value in scores.items())]
+    return _REST.format(scores="\n".join(table), use=_USE, pixel_mm=pixel_mm)
 
 
 def machine(device: torch.device) -> str:

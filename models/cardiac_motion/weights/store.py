@@ -141,6 +141,21 @@ def load_weights(name_or_path: Path | str) -> Weights:
     )
 
 
+def weights_card(name_or_path: Path | str) -> str:
+    """The model card that lies beside weights, Markdown; empty if there is none.
+
+    Raises:
+        InputError: no such weights, or a card that cannot be read.
+    """
+    path = _found(name_or_path).with_suffix(".md")
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read the model card {path}: {error}") from error
+
+
 def _checked_path(path: Path | str) -> Path:
     path = Path(path)
     if path.suffix != ".pt":

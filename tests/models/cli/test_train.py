@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from cardiac_motion import train
 from cardiac_motion.cli import main
 from cardiac_motion.io import write_cine, write_labels
@@ -156,6 +157,44 @@ def test_a_network_begins_as_a_smaller_one(
     assert f"Training went on from small.pt (SHA-256 {checksum[:12]}" in Path(json.loads(out)["card"]).read_text(
         encoding="utf-8"
     )
+
+
+@pytest.mark.usefixtures("tiny")
+def test_the_mean_of_weights_has_a_card_of_both(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    def average(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stop:
+            main(["average-weights", *(str(a) for a in arguments)])
+        captured = capsys.readouterr()
+        assert isinstance(stop.value.code, int)
+        return stop.value.code, captured.out, captured.err
+
+    for name, seed in (("a", 0), ("b", 1)):
+        given = ("--steps", 2, "--option", "batch=2", "--option", "warmup=0", "--seed", seed, "--json")
+        assert run(capsys, "unet", "-o", tmp_path / name, *given)[0] == 0
+    files = [tmp_path / name / "unet.pt" for name in ("a", "b")]
+    code, out, err = average(*files, "-o", tmp_path / "mean" / "unet.pt", "--json")
+    assert (code, err) == (0, "")
+    first, second, mean = (load_weights(each) for each in (*files, tmp_path / "mean" / "unet.pt"))
+    assert json.loads(out)["sha256"] == mean.checksum
+    for name, value in mean.state.items():
+        torch.testing.assert_close(value, (first.state[name] + second.state[name]) / 2, atol=2e-3, rtol=2e-3)
+    card = (tmp_path / "mean" / "unet.md").read_text(encoding="utf-8")
+    assert "The mean of 2 networks' weights" in card
+    assert first.checksum[:12] in card
+    assert second.checksum[:12] in card
+    assert card.count("Trained from nothing") == 2
+    assert "seed 1" in card
+
+    for given, message in (
+        ((files[0],), "expected weights of two networks or more, got 1"),
+        ((files[0], _of_another_network(tmp_path)), "expected weights of one model with the same arguments"),
+        ((*files, "gone.pt"), "expected gone.json beside the weights"),
+    ):
+        code, out, err = average(*given, "-o", tmp_path / "other" / "unet.pt")
+        assert (code, out) == (2, "")
+        assert message in err
+        assert not (tmp_path / "other").exists()
+    assert average(*files, "-o", files[0])[0] == 2
 
 
 def test_as_a_module_it_is_the_same_command(capsys: pytest.CaptureFixture[str]) -> None:
