@@ -169,8 +169,8 @@ def test_the_mean_of_weights_has_a_card_of_both(capsys: pytest.CaptureFixture[st
         return stop.value.code, captured.out, captured.err
 
     for name, seed in (("a", 0), ("b", 1)):
-        given = ("--steps", 2, "--option", "batch=2", "--option", "warmup=0", "--seed", seed, "--json")
-        assert run(capsys, "unet", "-o", tmp_path / name, *given)[0] == 0
+        options = ("--steps", 2, "--option", "batch=2", "--option", "warmup=0", "--seed", seed, "--json")
+        assert run(capsys, "unet", "-o", tmp_path / name, *options)[0] == 0
     files = [tmp_path / name / "unet.pt" for name in ("a", "b")]
     code, out, err = average(*files, "-o", tmp_path / "mean" / "unet.pt", "--json")
     assert (code, err) == (0, "")
