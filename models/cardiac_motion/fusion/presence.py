@@ -26,10 +26,10 @@ SMALLEST_MM2 = 25.0
 """A smaller region says nothing."""
 AROUND_MM = 7.0
 """Around the cavity, where the wall is looked for."""
-WALL_LEFT = 0.5
+WALL_LEFT = 0.75
 """Of the wall around the cavity: what is left of it at least where the slice still is one of the ventricle.
-Readers draw slices in which at least half of the circumference is wall."""
-WALL_NATS = 12.0
+Readers draw slices of which half of the circumference or more is wall; in a slice's thickness more of it shows."""
+WALL_NATS = 16.0
 """Evidence for the whole of the wall more or less."""
 _LEAST_WALL = 0.1
 GAP_SHARE = 0.5
@@ -38,7 +38,7 @@ STILL_SEEN = 0.6
 """Of its score where it was drawn: what a structure has at least where it still is."""
 SMOOTHING_CYCLE = 0.02
 """Standard deviation of the smoothing of scores over time, as a share of the cycle; at least half a frame."""
-SWITCH = 4.0
+SWITCH = 3.0
 """Evidence, in nats, that a slice needs to change its state, if frames are `FRAMES` to the cycle; so much the less
 if they are fewer."""
 FRAMES = 25
