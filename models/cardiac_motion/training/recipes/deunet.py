@@ -1,7 +1,7 @@
 """`deunet` on clips of three frames, and the variants of the paper's ablation, all trained alike.
 
-Those that come with the package or are measured were trained in two parts: `deunet_td` from nothing, then each
-from its weights (``--from``).
+Meant to be trained in two parts: `deunet_td` from nothing, whose weights come with the package, then each of the
+others from these (``--from deunet_td``), with the same steps.
 """
 
 from __future__ import annotations
