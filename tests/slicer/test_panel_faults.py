@@ -13,24 +13,8 @@ import pytest
 from tests.slicer.bed.session import Bed
 from tests.slicer.client.fake_server import INFO, Fake, Reply, Request, as_json, refusal
 from tests.slicer.panel_bed import SHAPE, connect, draw, load, message, open_panel, settle, write_cine
+from tests.slicer.panel_faults import OURS
 
-OURS: dict[str, Any] = {
-    "api": 1,
-    "version": "0.1.0",
-    "tasks": ["motion", "unet", "fused"],
-    "strategies": ["first"],
-    "models": [
-        {"name": "quick", "kinds": ["motion"], "default_for": ["motion"], "version": 1},
-        {
-            "name": "unet",
-            "kinds": ["segmentation"],
-            "views": ["sax"],
-            "default_for": ["segmentation"],
-            "version": 1,
-        },
-        {"name": "fused", "kinds": ["segmentation"], "views": ["sax"], "version": 1},
-    ],
-}
 OFFER = {**INFO, "cardiac_motion": OURS}
 
 

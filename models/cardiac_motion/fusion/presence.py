@@ -9,7 +9,7 @@ algorithm for two states, around the cycle, key frames fixed).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,16 +81,7 @@ def scores(probability: Floats, regions: Mask, spacing: Sequence[float]) -> Vect
             that has one in that frame.
         spacing: (y, x) in mm.
     """
-    frames, slices = regions.shape[:2]
-    found = np.zeros((frames, slices))
-    for t in range(frames):
-        known = _large_enough(regions[t], spacing)
-        if not len(known):
-            continue
-        for z in range(slices):
-            region = regions[t, known[np.abs(known - z).argmin()]]
-            found[t, z] = np.quantile(probability[t, z][region], QUANTILE)
-    return _smoothed(found)
+    return _scored(probability, regions, spacing, lambda seen, region: float(np.quantile(seen[region], QUANTILE)))
 
 
 def wall_scores(wall: Floats, cavity: Mask, spacing: Sequence[float]) -> Vector:
@@ -105,18 +96,13 @@ def wall_scores(wall: Floats, cavity: Mask, spacing: Sequence[float]) -> Vector:
             slice that has one in that frame.
         spacing: (y, x) in mm.
     """
-    frames, slices = cavity.shape[:2]
-    found = np.zeros((frames, slices))
-    for t in range(frames):
-        known = _large_enough(cavity[t], spacing)
-        if not len(known):
-            continue
-        for z in range(slices):
-            away = ndimage.distance_transform_edt(~cavity[t, known[np.abs(known - z).argmin()]], sampling=spacing)
-            around = (away > 0) & (away <= AROUND_MM)
-            if around.any():
-                found[t, z] = wall[t, z][around].mean()
-    return _smoothed(found)
+
+    def of_ring(seen: Floats, region: Mask) -> float:
+        away = ndimage.distance_transform_edt(~region, sampling=spacing)
+        around = (away > 0) & (away <= AROUND_MM)
+        return float(seen[around].mean()) if around.any() else 0.0
+
+    return _scored(wall, cavity, spacing, of_ring)
 
 
 def presence(score: Vector, evidence: Evidence, wall: Vector | None = None) -> Mask:
@@ -153,14 +139,22 @@ def presence(score: Vector, evidence: Evidence, wall: Vector | None = None) -> M
     return _without_gaps(found, nats, deep, evidence)
 
 
-def _large_enough(regions: Mask, spacing: Sequence[float]) -> npt.NDArray[np.intp]:
-    """Slices of (Z, Y, X) whose region says something."""
-    return np.flatnonzero(regions.sum(axis=(1, 2)) * float(spacing[0] * spacing[1]) >= SMALLEST_MM2)
+def _scored(
+    seen: Floats, regions: Mask, spacing: Sequence[float], score: Callable[[Floats, Mask], float]
+) -> Vector:
+    """Scores (T, Z), smoothed over time: of the probabilities in each slice, and its region.
 
-
-def _smoothed(found: Vector) -> Vector:
-    """Scores (T, Z), smoothed over time."""
-    sigma = max(0.5, SMOOTHING_CYCLE * len(found))
+    A slice whose region is too small takes that of the nearest slice of its frame; a frame without any scores 0.
+    """
+    frames, slices = regions.shape[:2]
+    pixel = float(spacing[0] * spacing[1])
+    found = np.zeros((frames, slices))
+    for t in range(frames):
+        known = np.flatnonzero(regions[t].sum(axis=(1, 2)) * pixel >= SMALLEST_MM2)
+        if len(known):
+            nearest = known[np.abs(known[None] - np.arange(slices)[:, None]).argmin(axis=1)]
+            found[t] = [score(seen[t, z], regions[t, nearest[z]]) for z in range(slices)]
+    sigma = max(0.5, SMOOTHING_CYCLE * frames)
     return np.asarray(ndimage.gaussian_filter1d(found, sigma, axis=0, mode="wrap"))
 
 

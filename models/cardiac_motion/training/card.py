@@ -13,37 +13,25 @@ from cardiac_motion import __version__
 from cardiac_motion.training.fit import FitResult
 from cardiac_motion.training.options import FitOptions
 
-_CARD = """# {model}
+_HEAD = """# {model}
 
-{summary}
+Weights of the model `{model}`. {summary}
 
 | | |
 |---|---|
 | network | `{network}`, {parameters} parameters |
 | arguments | {config} |
 | package | cardiac-motion {version} |
-| training | {steps} steps in {minutes:.0f} minutes on {machine}; ended by {reason} |
-| best weights | after step {best_step} |
-
+{rows}
 ## Data and recipe
 
-{description}
-
-Options: {options}.
 """
 
-_MEAN_CARD = """# {model}
+_TRAINED = """| training | {steps} steps in {minutes:.0f} minutes on {machine}; ended by {reason} |
+| best weights | after step {best_step} |
+"""
 
-Weights of the model `{model}`. The mean of {count} networks' weights, which nothing was trained on after.
-
-| | |
-|---|---|
-| network | `{network}`, {parameters} parameters |
-| arguments | {config} |
-| package | cardiac-motion {version} |
-
-## Data and recipe
-
+_AVERAGED = """\
 The mean of a network before and after it was trained on keeps much of what each is good at (Wortsman et al. 2022,
 "Model soups"). What each was trained on, by its own card:
 
@@ -108,22 +96,19 @@ def model_card(
         pixel_mm: of what the network sees.
     """
     begun = "Trained from nothing." if not started_from else f"Training went on from {started_from}."
-    head = _CARD.format(
-        model=model,
-        summary=f"Weights of the model `{model}`. {begun}",
-        network=network,
-        parameters=parameters,
-        config=", ".join(f"{name} {value}" for name, value in config.items()),
-        version=__version__,
+    rows = _TRAINED.format(
         steps=result.steps,
         minutes=result.seconds / 60,
         machine=machine(device),
         reason={"steps": "its steps", "minutes": "its minutes", "patience": "lack of progress"}[result.reason],
         best_step=result.best_step,
-        description=description,
-        options=", ".join(f"{name} {value}" for name, value in asdict(options).items() if value is not None),
     )
-    return head + _rest(scores, pixel_mm)
+    kept = ", ".join(f"{name} {value}" for name, value in asdict(options).items() if value is not None)
+    return (
+        _head(model, begun, network, config, parameters, rows)
+        + f"{description}\n\nOptions: {kept}.\n"
+        + _rest(scores, pixel_mm)
+    )
 
 
 def mean_card(
@@ -147,16 +132,27 @@ def mean_card(
         scores: of the weights as they are kept.
         pixel_mm: of what the network sees.
     """
-    head = _MEAN_CARD.format(
+    summary = f"The mean of {len(origins)} networks' weights, which nothing was trained on after."
+    told = "\n\n".join(f"**{name}.** {_training_of(card)}" for name, card in origins.items())
+    return (
+        _head(model, summary, network, config, parameters, "")
+        + _AVERAGED.format(origins=told)
+        + _rest(scores, pixel_mm)
+    )
+
+
+def _head(model: str, summary: str, network: str, config: Mapping[str, object], parameters: int, rows: str) -> str:
+    """What every card begins with, to the heading of data and recipe; ``rows`` are further ones of the table."""
+    arguments = ", ".join(f"{name} {value}" for name, value in config.items())
+    return _HEAD.format(
         model=model,
-        count=len(origins),
+        summary=summary,
         network=network,
         parameters=parameters,
-        config=", ".join(f"{name} {value}" for name, value in config.items()),
+        config=arguments,
         version=__version__,
-        origins="\n\n".join(f"**{name}.** {_training_of(card)}" for name, card in origins.items()),
+        rows=rows,
     )
-    return head + _rest(scores, pixel_mm)
 
 
 def _training_of(card: str) -> str:
