@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from cardiac_motion.io import read_cine, write_cine
 from cardiac_motion.phantom import PhantomOptions, make_study
 from cardiac_motion.pipeline_segmentation import Segmented, segment_cine
 from cardiac_motion.segmentation.network import SegmentationOptions
+from cardiac_motion.slice_alignment import estimate_shifts
+from scipy.ndimage import shift
 
 from tests.slicer.bed.rendering import why_no_rendering
 from tests.slicer.bed.session import Bed
@@ -312,6 +315,34 @@ def test_the_slices_are_shown_aligned_and_nothing_is_changed(bed: Bed, widget: A
     settle(bed, widget)
     is_as_it_was()
     assert "11.8 mm" in ui.shiftsLabel.text
+
+
+def test_shifts_that_the_server_finds_are_the_ones_of_the_preview(
+    bed: Bed, widget: Any, study: Any, tmp_path: Path
+) -> None:
+    made, _path = study
+    frames, displaced = made.cine.frames.copy(), 3
+    frames[:, 2] = np.roll(frames[:, 2], displaced, axis=2)  # 3 pixels of 2.2 mm along a row
+    write_cine(tmp_path / "displaced.nii.gz", replace(made.cine, frames=frames))
+    workspace = load(bed, widget, tmp_path / "displaced.nii.gz")
+    ui = widget.panel.section("Segment").ui
+    press(bed, widget, "allFramesButton")
+    kept: Any = importlib.import_module("CardiacMotionLib.slice_shifts").shifts_of(workspace.cine)
+    here = estimate_shifts(segment_cine(read_cine(tmp_path / "displaced.nii.gz")).labels, made.cine.spacing)
+    np.testing.assert_allclose(kept.shifts_mm, here.shifts_mm, atol=2e-3)
+    assert "(slice 2)" in ui.shiftsLabel.text
+    # Mean and trend are in what is found, too: what it stands out by from its neighbours is what was done to it.
+    along_row = np.array(kept.shifts_mm)[:, 1]
+    assert along_row[2] - (along_row[1] + along_row[3]) / 2 == pytest.approx(2.2 * displaced, abs=2.2)
+    ui.alignedBox.click()
+    settle(bed, widget)
+    (shown,) = {background for background, _foreground in layers(bed)}
+    values = bed.slicer.util.arrayFromVolume(bed.slicer.util.getNode(shown))
+    native = frames[workspace.cine.frame].astype(float)
+    back = [
+        shift(native[z], -here.shifts_mm[z] / made.cine.spacing[1:], order=1, mode="nearest") for z in range(6)
+    ]
+    np.testing.assert_allclose(values, back, rtol=1e-3, atol=1e-3 * float(frames.max()))
 
 
 @pytest.mark.parametrize("width", [400, 600])
