@@ -1,6 +1,7 @@
 """What a few minutes of fine-tuning on five labelled patients of a foreign contrast are worth.
 
     python -m benchmarks.fine_tuning --weights WEIGHTS [--contrast dark_blood] [--patients 5] [--minutes 5]
+                                     [--seeds report] [--option NAME=VALUE]
 
 Synthetic patients whose tissues have other signals than any bSSFP cine: five, labelled at ED and ES, are written
 as files and given to what `cardiac-motion train --data` runs. Dice of RV, myocardium and LV is over all pixels of
@@ -24,7 +25,13 @@ from cardiac_motion.cine import Cine
 from cardiac_motion.cli.console import parse_settings
 from cardiac_motion.datasets import CaseData, find_dataset
 from cardiac_motion.io import write_cine, write_labels
-from cardiac_motion.phantom import REPORT_SEEDS, TRAINING_SEEDS_START, AppearanceOptions, PhantomOptions
+from cardiac_motion.phantom import (
+    REPORT_SEEDS,
+    TRAINING_SEEDS_START,
+    TUNING_SEEDS,
+    AppearanceOptions,
+    PhantomOptions,
+)
 from cardiac_motion.phantom.artefacts import add_ghosts, add_noise, draw_artefacts, sensitivity
 from cardiac_motion.phantom.model import draw_phantom
 from cardiac_motion.phantom.options import stream
@@ -65,6 +72,7 @@ CONTRASTS: Mapping[str, Mapping[Tissue, float]] = {
     "weak_inflow": _BODY | dict.fromkeys(_BLOOD, 0.62) | dict.fromkeys(_MUSCLE, 0.48),
 }
 PIXEL_MM, MATRIX = 1.5, 176
+SEEDS = {"report": REPORT_SEEDS, "tuning": TUNING_SEEDS}
 
 
 @one_thread()
@@ -128,6 +136,7 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--contrast", choices=sorted(CONTRASTS), default="dark_blood")
     parser.add_argument("--patients", type=int, default=5)
     parser.add_argument("--unseen", type=int, default=10, help=f"at most {len(REPORT_SEEDS)}")
+    parser.add_argument("--seeds", choices=sorted(SEEDS), default="report", help="of the unseen patients")
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--option", action="append", default=[], help="of training, as NAME=VALUE")
     parser.add_argument("--before", action="store_true", help="only what the weights are worth as they are")
@@ -138,7 +147,7 @@ def main(given: Sequence[str] | None = None) -> int:
         folders = {name: Path(temporary) / name for name in ("labelled", "unseen")}
         for folder in folders.values():
             folder.mkdir()
-        write_patients(folders["unseen"], REPORT_SEEDS[: arguments.unseen], signals)
+        write_patients(folders["unseen"], SEEDS[arguments.seeds][: arguments.unseen], signals)
         result["before"] = score(before, folders["unseen"])
         if not arguments.before:
             first = TRAINING_SEEDS_START + 900_000

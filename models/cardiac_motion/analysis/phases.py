@@ -65,6 +65,6 @@ def _extreme(curve: Curve, smooth: Curve, kept: npt.NDArray[np.bool_], noise: fl
     frames = len(curve)
     top = int(np.argmax(smooth))
     around = [(top + step) % frames for step in sorted(range(-(frames // 2), frames - frames // 2), key=abs)]
-    top = next(t for t in around if kept[t])
+    top = next((t for t in around if kept[t]), top)
     best = max((t for t in around[: 2 * _NEAR + 1] if kept[t]), key=lambda t: float(curve[t]), default=top)
     return best if curve[best] - curve[top] > BEYOND * noise else top

@@ -17,6 +17,9 @@ Curve = npt.NDArray[np.float64]
 MYOCARDIAL_DENSITY = 1.05
 """Grams per millilitre."""
 
+_MOST_OUTLIERS = 0.25
+"""Share of the frames that may stick out; where more do, it is not single frames that are wrong."""
+
 PLAUSIBLE_EJECTION_FRACTION = (5.0, 90.0)
 """Percent; one that is lower or higher comes from wrong contours, ED or ES rather than from a heart."""
 
@@ -69,8 +72,9 @@ def without_outliers(volume: npt.ArrayLike) -> Curve:
 
     An empty frame of a curve that is not empty throughout is one without labels. A frame sticks out where it is
     above both its neighbours in time, or below both, by more than a quarter of the curve's range; no heart does
-    that between two frames of a cine. The curve closes on itself. One of fewer than 16 frames, in which it may
-    well happen at end-systole, only has its empty frames replaced.
+    that between two frames of a cine. Where more than a quarter of the frames do, nothing says which are right,
+    and all are left as they are. The curve closes on itself. One of fewer than 16 frames, in which it may well
+    happen at end-systole, only has its empty frames replaced.
 
     Raises:
         InputError: not a curve of finite, non-negative volumes, at least one of them above zero.
@@ -89,7 +93,10 @@ def without_outliers(volume: npt.ArrayLike) -> Curve:
     excess = np.maximum(curve - np.maximum(before, after), np.minimum(before, after) - curve)
     # The range without the extremes themselves, or a spike would set its own threshold.
     low, high = np.sort(curve)[[1, -2]]
-    return np.where(excess > 0.25 * (high - low), (before + after) / 2, curve)
+    sticks_out = excess > 0.25 * (high - low)
+    if sticks_out.mean() > _MOST_OUTLIERS:
+        return curve
+    return np.where(sticks_out, (before + after) / 2, curve)
 
 
 def ejection_fraction(volume: npt.ArrayLike, *, ed: int, es: int) -> float:

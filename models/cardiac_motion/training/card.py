@@ -45,8 +45,12 @@ On the samples that training validates on, with the weights as they are kept (ha
 
 {scores}
 
-Other results, on phantoms and on real cines, are in `docs/results.md` as far as they have been measured;
-nothing else is known of how good this model is.
+Other results, on phantoms and on real cines: not measured when this card was written. Look at it on cases of
+one's own before it is used; `cardiac-motion evaluate` scores it on labelled ones.
+
+## Failures
+
+Nobody has looked for any yet.
 
 ## Intended use
 

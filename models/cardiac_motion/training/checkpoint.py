@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import tempfile
+import textwrap
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -143,7 +144,12 @@ class Checkpoint:
         now = json.loads(json.dumps(dict(settings)))
         different = sorted(k for k in {*now, *self.settings} if now.get(k) != self.settings.get(k))
         if different:
-            raise InputError(f"expected the settings that the run was started with, {', '.join(different)} differ")
+            name = different[0]
+            was, given = (textwrap.shorten(json.dumps(of.get(name)), 120) for of in (self.settings, now))
+            raise InputError(
+                f"expected the settings that the run was started with, {', '.join(different)} differ: {name} was "
+                f"{was}, now it is {given}"
+            )
         options.check_same(self.options)
 
 

@@ -274,10 +274,10 @@ class _Run:
             with torch.no_grad():
                 scores = {name: float(value) for name, value in self.task.validate(self.network).items()}
             score = next(iter(scores.values()))
-            best = next(iter(course.best_scores.values()), -math.inf)
+            best = next(iter(course.best_scores.values()), math.nan)
             course.validations.append((course.step, scores))
-            # A score that is no number is no reason to end: nothing is better, and the run may yet recover.
-            if score > best or not course.best:
+            # A score that is no number is no reason to end: the run may yet recover, and any other is better.
+            if not course.best or score > best or (math.isnan(best) and not math.isnan(score)):
                 course.best_step, course.stale = course.step, 0
                 course.best = {
                     name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()

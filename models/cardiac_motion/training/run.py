@@ -27,6 +27,7 @@ from cardiac_motion.training.randomness import own_randomness, seed_step
 from cardiac_motion.training.recipes.segmentation import SegmentationRecipe, SegmentationTask, synthetic_task
 from cardiac_motion.training.registry import recipe as recipe_of
 from cardiac_motion.training.slices import hold_out, read_slices
+from cardiac_motion.training.sources import PoolSource
 from cardiac_motion.weights import Weights, build_network, load_weights, save_weights, shipped_weights
 
 NOTHING = "nothing"
@@ -96,9 +97,9 @@ def train_model(
         part: of that data set: a split and the fold that is held out, or its part ``train`` where that is None.
         start_from: name or file of weights, or `NOTHING`; by default the shipped ones for fine-tuning, else
             nothing.
-        resume: go on with the run in the folder, with its options.
+        resume: go on with the run in the folder, with its options, clips and weights.
         changes: to the options of the recipe, or of the run that is resumed.
-        clips: of synthetic hearts; None for as many as the recipe says.
+        clips: of synthetic hearts; None for as many as the run that is resumed has, or the recipe says.
         pools: folder of the synthetic clips; None for the cache.
         device: None for a GPU where there is one.
         progress: called often; may raise `Cancelled`.
@@ -111,10 +112,9 @@ def train_model(
         CardiacMotionError: training failed.
         Cancelled: from the progress callback; what was done can be resumed.
     """
+    _check_asked(resume=resume, start_from=start_from, clips=clips, data=data)
     recipe = recipe_of(model)
     if clips is not None:
-        if data is not None:
-            raise InputError("a number of synthetic clips is for training on synthetic hearts, not on a data set")
         recipe = replace(recipe, training=replace(recipe.training, clips=clips))
     world, device = World.current(), training_device(device)
     if not world.is_first:
@@ -123,7 +123,7 @@ def train_model(
     weights = None if found is not None else _starting_weights(recipe, start_from, is_fine_tuning=data is not None)
     origin = ""
     if found is not None:
-        recipe = replace(recipe, config=found.settings.get("config", recipe.config))
+        recipe = _resumed(recipe, found, has_clips=clips is not None or data is not None)
         origin = found.settings.get("started_from", "")
     elif weights is not None:
         recipe = replace(recipe, config=dict(weights.config))
@@ -137,8 +137,13 @@ def train_model(
         if world.is_first:
             # Before the hearts are drawn, which may take an hour.
             prepare_folder(output, resume=resume)
-        task = _task_of_phantoms(recipe, options.seed, pools, progress)
+        task = synthetic_task(recipe, seed=options.seed, folder=pools)
     task.started_from = origin
+    if found is not None:
+        # Before the hearts of another run are drawn.
+        found.check_fits(task.name, task.settings, options)
+    if data is None:
+        _draw(recipe, pools, progress)
     result = fit(
         task,
         output,
@@ -149,6 +154,23 @@ def train_model(
         start_from=weights.state if weights is not None else None,
     )
     return _finished(task, output, options, result, device) if world.is_first else None
+
+
+def _check_asked(*, resume: bool, start_from: str | Path | None, clips: int | None, data: Path | None) -> None:
+    """Refuse what contradicts itself."""
+    if resume and start_from is not None:
+        raise InputError("a run that is resumed goes on from its own weights, expected none to start from")
+    if clips is not None and data is not None:
+        raise InputError("a number of synthetic clips is for training on synthetic hearts, not on a data set")
+
+
+def _resumed(recipe: SegmentationRecipe, found: Checkpoint, *, has_clips: bool) -> SegmentationRecipe:
+    """The recipe with the network of a run and, unless they were asked for, as many synthetic clips."""
+    recipe = replace(recipe, config=found.settings.get("config", recipe.config))
+    clips = PoolSource.clips_of(found.settings.get("samples", {}).get("synthetic", ""))
+    if has_clips or clips is None:
+        return recipe
+    return replace(recipe, training=replace(recipe.training, clips=clips))
 
 
 def _starting_weights(
@@ -204,16 +226,12 @@ def _grown(recipe: SegmentationRecipe, weights: Weights, differing: Sequence[str
     return replace(weights, config=config, state=network.state_dict())
 
 
-def _task_of_phantoms(
-    recipe: SegmentationRecipe, seed: int, pools: Path | None, progress: Progress
-) -> SegmentationTask:
-    """The task on synthetic hearts, its clips drawn; one process of each machine draws them."""
-    task = synthetic_task(recipe, seed=seed, folder=pools)
+def _draw(recipe: SegmentationRecipe, pools: Path | None, progress: Progress) -> None:
+    """Draw the synthetic clips that are not there yet; one process of each machine does."""
     if int(os.environ.get("LOCAL_RANK", "0")) == 0:
         for pool in (recipe.validation.pool(pools), recipe.training.pool(pools)):
             pool.make(progress=progress)
     World.current().wait()
-    return task
 
 
 def _task_of_cases(

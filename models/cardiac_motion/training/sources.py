@@ -68,6 +68,12 @@ class PoolSource:
         """The key of the pool and how much is taken of it."""
         return f"{self.pool.key} {len(self.pool)} {self.frames}"
 
+    @staticmethod
+    def clips_of(identity: str) -> int | None:
+        """How many clips a source of this identity takes of its pool; None if it is one of another kind."""
+        parts = identity.split(" ")
+        return int(parts[1]) if len(parts) == 3 and parts[1].isdecimal() else None
+
     def __len__(self) -> int:
         return len(self.pool) * self._windows
 

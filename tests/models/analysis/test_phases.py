@@ -64,6 +64,24 @@ def test_few_frames_are_taken_as_they_are() -> None:
     assert phases([80.0, 120.0, 50.0, 60.0]) == (1, 2)
 
 
+@pytest.mark.parametrize("frames", [16, 17, 20, 50])
+def test_where_most_frames_stick_out_there_are_phases_still(frames: int) -> None:
+    curve = np.where(np.arange(frames) % 2, 100.0, 50.0)
+    curve[3] = 120.0
+    ed, es = phases(curve)
+    assert ed == 3 or curve[ed] == 100.0
+    assert curve[es] == 50.0
+    assert end_diastole(curve) == 3
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.floats(0, 500), min_size=1, max_size=60).filter(any))
+def test_every_curve_has_phases(values: list[float]) -> None:
+    ed, es = phases(values)
+    assert 0 <= ed < len(values)
+    assert 0 <= es < len(values)
+
+
 def test_what_is_no_curve_is_refused() -> None:
     with pytest.raises(InputError, match="volume curve"):
         phases([0.0, 0.0])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ from cardiac_motion.training.recipes.segmentation import SegmentationRecipe, Seg
 from cardiac_motion.weights import build_network, load_weights, save_weights
 from torch import nn
 
-from tests.models.training.conftest import tiny_recipe
+from tests.models.training.conftest import free_port, tiny_recipe
 
 
 @pytest.fixture
@@ -76,6 +79,8 @@ def test_from_nothing_to_weights_and_on_to_a_data_set(
     assert "Trained from nothing" in card
     assert "4 synthetic clips" in card
     assert "batch 2" in card
+    assert "batches of" not in card
+    assert "## Failures\n\nNobody has looked for any yet." in card
     assert f"| dice | {first['scores']['dice']:.3f} |" in card
 
     code, out, err = run(
@@ -122,6 +127,53 @@ def test_after_ctrl_c_it_goes_on_to_the_same_weights(
     code, resumed, err = run(capsys, "unet", "-o", tmp_path / "parts", "--data", data, "--resume", "--json")
     assert (code, err) == (0, "")
     assert json.loads(resumed)["sha256"] == json.loads(out)["sha256"]
+
+
+def test_a_resumed_run_has_the_clips_and_the_weights_it_has(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny: SegmentationRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = ("unet", "-o", tmp_path / "run")
+    assert run(capsys, *where, "--clips", 2, "--steps", 2)[0] == 0
+
+    def draw(*_: object) -> None:
+        raise AssertionError("clips of another run were drawn")
+
+    monkeypatch.setattr("cardiac_motion.training.pool._draw_shard", draw)
+    code, out, err = run(capsys, *where, "--resume", "--json")
+    assert (code, err) == (0, "")
+    assert "2 synthetic clips" in Path(json.loads(out)["card"]).read_text(encoding="utf-8")
+    code, out, err = run(capsys, *where, "--resume", "--clips", 64)
+    assert (code, out) == (2, "")
+    assert "expected the settings that the run was started with, samples differ: samples was" in err
+    code, out, err = run(capsys, *where, "--resume", "--from", "gone.pt")
+    assert (code, out) == (2, "")
+    assert "goes on from its own weights, expected none to start from" in err
+
+
+def test_two_processes_that_torchrun_starts_train_one_network(tmp_path: Path, data: Path) -> None:
+    """The recipe as it is: a process of its own knows no tiny one."""
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc_per_node",
+        "2",
+        "--master_addr",
+        "127.0.0.1",
+    ]
+    command += ["--master_port", str(free_port()), "-m", "cardiac_motion.train", "unet", "--json"]
+    command += ["--data", str(data), "--from", "nothing", "--steps", "2", "--option", "batch=2", "-o", "run"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["steps"], told["reason"]) == (2, "steps")
+    weights = load_weights(tmp_path / told["weights"])
+    assert weights.checksum == told["sha256"]
+    build_network(weights.network, weights.config).load_state_dict(dict(weights.state))
+    assert "2 steps" in (tmp_path / told["card"]).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -39,6 +40,13 @@ class Discs:
         values = np.array([110, 240, 40, 230])[labels] + rng.normal(0, 12, labels.shape)
         images = np.repeat(np.clip(values, 0, 255).astype(np.uint8)[None], self.frames, 0)
         return Sample(images, labels, VIEWS.index("sax"))
+
+
+def free_port() -> int:
+    """One on which processes can meet."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
 
 
 def tiny_recipe(dropout: float = 0.1, views: int = 0) -> SegmentationRecipe:

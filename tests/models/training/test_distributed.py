@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,22 +15,16 @@ from cardiac_motion.errors import InputError
 from cardiac_motion.training.distributed import World, process_group
 from cardiac_motion.training.fit import fit
 
+from tests.models.training.conftest import free_port
 from tests.models.training.gloo import shared_run
 
 SCRIPT = Path(__file__).with_name("gloo.py")
 
 
-def _free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        port = server.getsockname()[1]
-    return int(port)
-
-
 def _run(folder: Path, size: int) -> list[dict[str, Any]]:
     """Train with so many processes; what each of them found."""
     folder.mkdir(exist_ok=True)
-    port = str(_free_port())
+    port = str(free_port())
     processes = []
     for rank in range(size):
         world = {

@@ -178,6 +178,15 @@ def test_it_stops_when_nothing_gets_better_and_keeps_the_best(make_task: Any, tm
     )
 
 
+@pytest.mark.parametrize("scores", [[math.nan, 0.5, 0.9, 0.95], [math.nan, math.nan, 0.1, 0.2]])
+def test_any_score_is_better_than_one_that_is_no_number(
+    make_task: Any, tmp_path: Path, scores: list[float]
+) -> None:
+    task = _scripted(make_task(), list(scores))
+    result = fit(task, tmp_path / "run", options=replace(task.recipe.fit, steps=4, validate_every=1, patience=3))
+    assert (result.best_step, result.scores) == (4, {"score": scores[-1]})
+
+
 def test_a_loss_that_is_no_number_is_one_error_and_the_last_checkpoint_stays(
     make_task: Any, tmp_path: Path
 ) -> None:

@@ -20,7 +20,7 @@ from cardiac_motion.phantom.clips import VIEWS
 from cardiac_motion.training.augment import Augmentation, augment, standardise
 from cardiac_motion.training.frame_faults import spoil_frames
 from cardiac_motion.training.options import FitOptions
-from cardiac_motion.training.pool import ClipArguments, ClipPool
+from cardiac_motion.training.pool import CODE_VERSION, ClipArguments, ClipPool
 from cardiac_motion.training.sources import ClipSource, PoolSource, stack_samples
 from cardiac_motion.training.task import Batch
 from cardiac_motion.weights.networks import build_network
@@ -151,11 +151,14 @@ class SegmentationTask:
     def description(self) -> str:
         """What it is trained on and how."""
         recipe = self.recipe
+        clips = ""
+        if recipe.frames > 1:
+            clips = f" Clips of {recipe.frames} successive frames, of which the middle one is segmented"
+            clips += f"; in {recipe.spoilt:.0%} one frame is ghosted or mistriggered." if recipe.spoilt else "."
         return (
-            f"{self.about} Loss: soft Dice without background plus cross-entropy, each of single slices, at "
-            f"levels weighted {', '.join(f'{w:g}' for w in recipe.supervision)}. AdamW, batches of "
-            f"{recipe.fit.batch}, crops of {recipe.augmentation.size} pixels, augmented in shape, intensity and "
-            "resolution."
+            f"{self.about}{clips} Loss: soft Dice without background plus cross-entropy, each of single slices, "
+            f"at levels weighted {', '.join(f'{w:g}' for w in recipe.supervision)}. AdamW, crops of "
+            f"{recipe.augmentation.size} pixels, augmented in shape, intensity and resolution."
         ).strip()
 
     @property
@@ -305,6 +308,7 @@ def synthetic_task(recipe: SegmentationRecipe, *, seed: int = 0, folder: Path | 
             f"Trained on {len(training)} synthetic clips of hearts far more varied than patients' are "
             f"(seeds from {training.seed}; views {', '.join(arguments.views)}; {arguments.random_contrast:.0%} of "
             "random contrast, the others bSSFP-like), no real image among them; validated on "
-            f"{len(validation)} clips of {_hearts(recipe.validation.arguments)} (seeds from {validation.seed})."
+            f"{len(validation)} clips of {_hearts(recipe.validation.arguments)} (seeds from {validation.seed}); "
+            f"version {CODE_VERSION} of the synthetic hearts."
         ),
     )
