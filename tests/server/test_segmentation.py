@@ -83,9 +83,12 @@ def test_every_frame_is_segmented(client: Client, study: Study, everything: Segm
         "mass_g",
         "ed",
         "es",
-        "warnings",
     ):
         assert answer.params[name] == summary[name], name
+    assert answer.params["slice_shifts"] is None
+    few = "no misalignment of the slices can be told: expected at least 4 slices that show the LV"
+    (told,) = (each for each in answer.params["warnings"] if each not in summary["warnings"])
+    assert told.startswith(few)
     assert answer.params["structures"] == ["RV", "MYO", "LV"]
 
 
@@ -96,6 +99,7 @@ def test_frames_that_are_not_asked_for_are_empty(client: Client, everything: Seg
     assert not found[[0, 2, 4]].any()
     assert (answer.params["frames"], answer.params["volumes_ml"]) == ([1, 3], {})
     assert answer.params["slice_shifts"] is None
+    assert not any("misalignment" in each for each in answer.params["warnings"])
 
 
 def test_one_frame_is_a_3d_label(client: Client, everything: Segmented, tmp_path: Path) -> None:

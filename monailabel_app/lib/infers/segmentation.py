@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 from cardiac_motion.cine import Cine
-from cardiac_motion.errors import InputError
 from cardiac_motion.io import write_labels
 from cardiac_motion.io.images import write_image
 from cardiac_motion.pipeline import whole_number
@@ -19,7 +18,7 @@ from cardiac_motion.registration.base import with_options
 from cardiac_motion.registration.registry import DEFAULT_MOTION_MODEL, motion_model, motion_model_names
 from cardiac_motion.segmentation.network import SegmentationOptions
 from cardiac_motion.segmentation.registry import DEFAULT_SEGMENTATION_MODEL, segmentation_model
-from cardiac_motion.slice_alignment import estimate_shifts
+from cardiac_motion.slice_alignment import TooFewSlicesError, estimate_shifts
 from pydantic import Field, TypeAdapter
 
 from monailabel_app.lib.errors import NotFound, Unprocessable
@@ -205,7 +204,11 @@ def _answer(context: RunContext, params: SegmentationParams, found: Segmented) -
     summary["frames"] = list(found.frames)
     summary["warnings"] = [*context.case.notes, *summary["warnings"]]
     summary["structures"] = [structure.name for structure in found.structures]
-    summary["slice_shifts"] = None if is_3d else slice_shifts(found, cine)
+    try:
+        summary["slice_shifts"] = None if is_3d else slice_shifts(found, cine)
+    except TooFewSlicesError as error:
+        summary["slice_shifts"] = None
+        summary["warnings"].append(f"no misalignment of the slices can be told: {error}")
     labels = context.folder / LABELS_FILE
     write_labels(labels, _on_all_frames(found.labels, found.frames, cine, is_3d), cine)
     if not params.entropy:
@@ -236,15 +239,15 @@ def _on_all_frames(values: npt.NDArray[Any], frames: tuple[int, ...], cine: Cine
 def slice_shifts(found: Segmented, cine: Cine) -> Mapping[str, Any] | None:
     """By how much each slice appears displaced, from a segmentation of all frames; see `SliceShifts`.
 
-    None where it cannot be told: of single frames the heart may have moved through the slices, and fewer than four
-    slices that show the LV say nothing.
+    None for a single slice, which has no neighbours, and of some frames alone, in which the heart may have moved
+    through the slices.
+
+    Raises:
+        TooFewSlicesError: fewer than four slices show the LV.
     """
-    if len(found.frames) < cine.n_frames:
+    if len(found.frames) < cine.n_frames or cine.shape[1] == 1:
         return None
-    try:
-        shifts = estimate_shifts(found.labels, cine.spacing)
-    except InputError:
-        return None
+    shifts = estimate_shifts(found.labels, cine.spacing)
     return {
         "shifts_mm": [[round(float(mm), 3) for mm in pair] for pair in shifts.shifts_mm],
         "observed": shifts.observed.tolist(),
