@@ -5,8 +5,10 @@ Where the paper leaves it open:
 - attention is between pixels: its matrix is M × M, M = Y · X (beside eq. 4 the paper writes N × N);
 - B, C and D are 1 × 1 convolutions of the features, B and C of an eighth of their channels, at least 4; the paper
   only says that they are reshaped to N × M;
-- it stands where M × M fits: at the levels from a quarter of the resolution down, M = 1024 for 128 × 128 pixels;
-- encoders convolve deformably from half of the resolution down; the offsets of TDAM see the full one.
+- it stands where M × M fits: at the levels from a quarter of the resolution down, M = 1024 for the 128 × 128
+  pixels of training, 1600 for windows of 160 × 160 that whole cines are seen through;
+- encoders convolve deformably from half of the resolution down; the offsets of TDAM see the full one;
+- normalisation is of single instances, as in the project's other networks.
 """
 
 from __future__ import annotations
@@ -188,7 +190,11 @@ class DeUNet(nn.Module):
         self.head = nn.Conv2d(width, classes, 1)
 
     def forward(self, clip: Tensor) -> Tensor:
-        """Logits (B, K, Y, X) of the middle frames of clips (B, T, Y, X)."""
+        """Logits (B, K, Y, X) of the middle frames of clips (B, T, Y, X).
+
+        Raises:
+            ValueError: sizes that are no multiples of `multiple`, or another number of frames than 2 r + 1.
+        """
         if any(n % self.multiple for n in clip.shape[2:]) or clip.shape[1] != 2 * self.radius + 1:
             raise ValueError(
                 f"expected {2 * self.radius + 1} frames with sizes that are multiples of {self.multiple}, got "

@@ -107,11 +107,19 @@ class ModifiedUNet(nn.Module):
         self.view = nn.Embedding(views, width) if views else None
 
     def forward(self, x: Tensor, view: Tensor | None = None) -> Tensor:
-        """Logits (B, K, Y, X) of images (B, C, Y, X); ``view`` (B,), whole numbers, for a network that is told."""
+        """Logits (B, K, Y, X) of images (B, C, Y, X); ``view`` (B,), whole numbers, for a network that is told.
+
+        Raises:
+            ValueError: as `forward_all`.
+        """
         return self.forward_all(x, view)[-1]
 
     def forward_all(self, x: Tensor, view: Tensor | None = None) -> Sequence[Tensor]:
-        """Logits at every supervised level, coarsest first, each with those of the coarser levels added."""
+        """Logits at every supervised level, coarsest first, each with those of the coarser levels added.
+
+        Raises:
+            ValueError: sizes that are no multiples of `multiple`, or no view where one has to be told.
+        """
         if any(n % self.multiple for n in x.shape[2:]):
             raise ValueError(f"sizes must be multiples of {self.multiple}, got {tuple(x.shape[2:])}")
         skips = []
