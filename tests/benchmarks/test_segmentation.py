@@ -1,4 +1,4 @@
-"""The shipped weights are about as good as `docs/results.md` says: on phantoms, and on real cines if there are any."""
+"""The shipped weights are about as good as `docs/results.md` says: on phantoms, and on real cines."""
 
 from __future__ import annotations
 
