@@ -66,6 +66,20 @@ _RIGHT = (Tissue.RV_BLOOD, Tissue.RA_BLOOD, Tissue.VEIN)
 CONTRASTS: Mapping[str, Mapping[Tissue, float]] = {
     # Blood black, muscle grey, as spin echo has them.
     "dark_blood": _BODY | dict.fromkeys(_BLOOD, 0.08) | dict.fromkeys(_MUSCLE, 0.6),
+    # Short-tau inversion recovery, as for oedema: blood black but where it is slow, in the right heart; fat suppressed,
+    # muscle and still fluid bright.
+    "stir": _BODY
+    | dict.fromkeys((Tissue.FAT, Tissue.EPICARDIAL_FAT), 0.06)
+    | dict.fromkeys(_BLOOD, 0.05)
+    | dict.fromkeys(_RIGHT, 0.45)
+    | dict.fromkeys(_MUSCLE, 0.7)
+    | {
+        Tissue.SPINAL_FLUID: 1.3,
+        Tissue.LIVER: 0.3,
+        Tissue.MEDIASTINUM: 0.2,
+        Tissue.BONE: 0.08,
+        Tissue.SKELETAL_MUSCLE: 0.45,
+    },
     # Contrast agent in the right heart alone: the cavity of the LV is hardly told from its wall.
     "first_pass": _BODY | dict.fromkeys(_BLOOD, 0.32) | dict.fromkeys(_MUSCLE, 0.24) | dict.fromkeys(_RIGHT, 1.1),
     # Little inflow: blood is only a little brighter than muscle, fat brighter than both.

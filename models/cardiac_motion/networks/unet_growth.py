@@ -9,8 +9,11 @@ from torch import Tensor
 
 from cardiac_motion.networks.unet import ModifiedUNet
 
-UNSEEN = -4.0
-"""Bias of the logits of a class that is new: it is not found anywhere at first."""
+UNSEEN = -1.0
+"""Logits of a class that is new, less those of the background: it is found nowhere at first.
+
+Classes that begin far below all others take hundreds of steps to appear, and one of two that look alike, such as
+the atria, then takes the place of both."""
 
 
 @torch.no_grad()
@@ -32,13 +35,15 @@ def grow(network: ModifiedUNet, smaller: Mapping[str, Tensor]) -> None:
         state["view.weight"] = torch.zeros_like(wanted["view.weight"])
     for name, value in smaller.items():
         wide = wanted.get(name)
-        if name.startswith("heads.") and wide is not None and value.shape[1:] == wide.shape[1:]:
+        is_head = name.startswith("heads.") and wide is not None and value.shape[1:] == wide.shape[1:]
+        if wide is not None and is_head and len(value) <= len(wide):
             wide = wide.clone()
-            # The first levels' logits are added to the last ones': the new classes' are to be unlikely in the sum.
-            wide[len(value) :] = wide[len(value) :] * 0.1 if wide.ndim > 1 else UNSEEN
-            if len(value) <= len(wide):
-                wide[: len(value)] = value
-                state[name] = wide
+            wide[: len(value)] = value
+            wide[len(value) :] = value[0]
+            # The first levels' logits are added to those of the others.
+            if name == "heads.0.bias":
+                wide[len(value) :] += UNSEEN
+            state[name] = wide
     wrong = [name for name in {*state, *wanted} if name not in state or name not in wanted]
     wrong += [name for name in state if name in wanted and state[name].shape != wanted[name].shape]
     if wrong:

@@ -82,7 +82,9 @@ def test_unet_grown_from_one_of_fewer_classes_finds_what_that_finds(views: int) 
     told = (torch.tensor([0, 3]),) if views else ()
     for ours, theirs in zip(network.forward_all(x, *told), smaller.forward_all(x), strict=True):
         torch.testing.assert_close(ours[:, :4], theirs)
-        assert (ours[:, 4:].amax(1) < theirs.amax(1)).float().mean() > 0.99
+        # Found nowhere, but not so far off that they would take long to appear.
+        missing = theirs[:, :1] - ours[:, 4:]
+        assert ((missing > 0.5) & (missing < 2)).all()
     for other in (ModifiedUNet(7, width=4, levels=3), ModifiedUNet(4, width=8, levels=3)):
         with pytest.raises(ValueError, match="smaller network of the same kind"):
             grow_unet(network, other.state_dict())
