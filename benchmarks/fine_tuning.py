@@ -66,7 +66,7 @@ _RIGHT = (Tissue.RV_BLOOD, Tissue.RA_BLOOD, Tissue.VEIN)
 CONTRASTS: Mapping[str, Mapping[Tissue, float]] = {
     # Blood black, muscle grey, as spin echo has them.
     "dark_blood": _BODY | dict.fromkeys(_BLOOD, 0.08) | dict.fromkeys(_MUSCLE, 0.6),
-    # Short-tau inversion recovery, as for oedema: blood black but where it is slow, in the right heart; fat suppressed,
+    # Short-tau inversion recovery, as for oedema: blood black but where it is slow, in the right heart; fat dark,
     # muscle and still fluid bright.
     "stir": _BODY
     | dict.fromkeys((Tissue.FAT, Tissue.EPICARDIAL_FAT), 0.06)
