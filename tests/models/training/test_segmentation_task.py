@@ -52,6 +52,34 @@ def test_the_loss_of_a_batch_is_the_mean_of_its_shares(make_task: Any) -> None:
     assert float(whole.detach()) == pytest.approx(float(torch.stack(shares).mean().detach()), rel=1e-5)
 
 
+@pytest.mark.parametrize("over_batch", [False, True])
+def test_dice_over_the_batch_hardly_punishes_a_class_that_some_slices_lack(over_batch: bool) -> None:
+    """A little of a class everywhere, which one slice of three has: in those without it, all of it is wrong."""
+    made = replace(recipe("unet"), dice_over_batch=over_batch, supervision=(1.0,))
+    source = [Sample(np.zeros((1, 128, 128), np.uint8), np.zeros((128, 128), np.uint8), 0)]
+    task = SegmentationTask(made, training={"one": source}, validation=source)  # type: ignore[dict-item, arg-type]
+    labels = torch.zeros(3, 16, 16, dtype=torch.long)
+    labels[0, :8] = Label.RV
+    logits = torch.zeros(3, 4, 16, 16)
+    logits[:, 1:] = -9.0
+    logits[:, Label.RV] = -4.0
+
+    class Saying(nn.Module):
+        def forward(self, _images: torch.Tensor) -> torch.Tensor:
+            return said
+
+    # Dice alone: what cross-entropy says of both is the same.
+    losses = []
+    for more in (0.0, 0.5):
+        said = logits.clone()
+        said[:, Label.RV, :8] += more
+        both = task.loss(
+            Saying(), (labels[:, None].float(), labels, torch.ones(3, 4, dtype=torch.bool), labels[:, 0, 0])
+        )
+        losses.append(float(both - nn.functional.cross_entropy(said, labels)))
+    assert (losses[1] < losses[0]) == over_batch
+
+
 def test_the_loss_falls_as_the_logits_come_to_be_right(make_task: Any) -> None:
     task = make_task()
 

@@ -62,6 +62,9 @@ class SegmentationRecipe:
         fine_tuning: options for going on from weights on labelled cases.
         supervision: weights of the logits at the levels that a network gives, coarsest first.
         smooth: added to both sides of the Dice ratio, in pixels; what makes a class that is absent count little.
+        dice_over_batch: whether the Dice of the loss is of all slices of a batch together. In views that lack a
+            structure, that of single slices punishes looking for it so much that it is never found. Several
+            processes then train a little differently from one, which has the whole batch.
         frames: of a clip that the network sees, odd.
         spoilt: share of clips in which one frame is ghosted or mistriggered (`frame_faults.py`).
     """
@@ -77,6 +80,7 @@ class SegmentationRecipe:
     case_augmentation: Augmentation = GENTLE
     supervision: tuple[float, ...] = (0.25, 0.5, 1.0)
     smooth: float = 1.0
+    dice_over_batch: bool = False
     frames: int = 1
     spoilt: float = 0.0
 
@@ -140,6 +144,7 @@ class SegmentationTask:
             softmax=True,
             smooth_nr=recipe.smooth,
             smooth_dr=recipe.smooth,
+            batch=recipe.dice_over_batch,
         )
 
     @property
@@ -155,10 +160,12 @@ class SegmentationTask:
         if recipe.frames > 1:
             clips = f" Clips of {recipe.frames} successive frames, of which the middle one is segmented"
             clips += f"; in {recipe.spoilt:.0%} one frame is ghosted or mistriggered." if recipe.spoilt else "."
+        over = "over each batch" if recipe.dice_over_batch else "each of single slices"
+        levels = ", ".join(f"{weight:g}" for weight in recipe.supervision)
         return (
-            f"{self.about}{clips} Loss: soft Dice without background plus cross-entropy, each of single slices, "
-            f"at levels weighted {', '.join(f'{w:g}' for w in recipe.supervision)}. AdamW, crops of "
-            f"{recipe.augmentation.size} pixels, augmented in shape, intensity and resolution."
+            f"{self.about}{clips} Loss: soft Dice without background plus cross-entropy, {over}, at levels "
+            f"weighted {levels}. AdamW, crops of {recipe.augmentation.size} pixels, augmented in shape, intensity "
+            "and resolution."
         ).strip()
 
     @property
@@ -171,6 +178,7 @@ class SegmentationTask:
             "augmentation": asdict(recipe.augmentation),
             "supervision": list(recipe.supervision),
             "smooth": recipe.smooth,
+            "dice_over_batch": recipe.dice_over_batch,
             "frames": recipe.frames,
             "spoilt": recipe.spoilt,
             "shares": self.shares,
