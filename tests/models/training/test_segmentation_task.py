@@ -18,6 +18,8 @@ from cardiac_motion.training.sources import Sample, stack_samples
 from cardiac_motion.training.task import Batch
 from torch import nn
 
+from tests.models.training.conftest import Discs
+
 
 def _same(one: Batch, other: Batch) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
@@ -161,6 +163,32 @@ def test_dice_is_over_all_pixels_of_what_is_known(make_task: Any) -> None:
         "dice in sax": pytest.approx(lv),
         "dice in 4ch": pytest.approx(myo),
     }
+
+
+def test_frames_are_spoilt_to_validate_on_as_in_training_and_the_same_ones_each_time(make_task: Any) -> None:
+    base = make_task()
+    seen: dict[float, list[torch.Tensor]] = {0.0: [], 0.5: []}
+
+    class Watching(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.unused = nn.Parameter(torch.zeros(()))
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            seen[share].append(images)
+            return torch.zeros(len(images), 4, *images.shape[2:])
+
+    for share in seen:
+        for seed in (0, 1):
+            made = replace(base.recipe, frames=3, spoilt=share)
+            validation = Discs(40, frames=3)
+            task = SegmentationTask(made, training={"discs": validation}, validation=validation, seed=seed)
+            task.validate(Watching().eval())
+    clean, spoilt = (torch.cat(seen[share]).unflatten(0, (2, 40)) for share in seen)
+    assert torch.equal(clean[0], clean[1])
+    assert torch.equal(spoilt[0], spoilt[1])
+    changed = (clean[0] - spoilt[0]).abs().amax(dim=(1, 2, 3)) > 1e-3
+    assert 0.3 < float(changed.float().mean()) < 0.7
 
 
 def test_what_a_view_does_not_hold_counts_over_all_views_alone(make_task: Any) -> None:

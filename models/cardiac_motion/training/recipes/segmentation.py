@@ -159,7 +159,8 @@ class SegmentationTask:
         clips = ""
         if recipe.frames > 1:
             clips = f" Clips of {recipe.frames} successive frames, of which the middle one is segmented"
-            clips += f"; in {recipe.spoilt:.0%} one frame is ghosted or mistriggered." if recipe.spoilt else "."
+            clips += f"; in {recipe.spoilt:.0%}, also to validate on," if recipe.spoilt else "."
+            clips += " one frame is ghosted or mistriggered." if recipe.spoilt else ""
         over = "over each batch" if recipe.dice_over_batch else "each of single slices"
         levels = ", ".join(f"{weight:g}" for weight in recipe.supervision)
         return (
@@ -220,13 +221,21 @@ class SegmentationTask:
 
     @torch.no_grad()
     def validate(self, network: nn.Module) -> dict[str, float]:
-        """Dice over all pixels of all samples: the mean over structures, then each; of several views each mean."""
+        """Dice over all pixels of all samples: the mean over structures, then each; of several views each mean.
+
+        Frames are spoilt as often as in training, the same ones each time: what a network does about it would not
+        count otherwise.
+        """
         device = next(network.parameters()).device
+        generator = torch.Generator().manual_seed(0)
         samples = [self.validation[i] for i in range(len(self.validation))]
         counts = torch.zeros(len(VIEWS), self.recipe.classes, 3, dtype=torch.float64)
         for start in range(0, len(samples), _VALIDATION_BATCH):
             drawn = stack_samples(samples[start : start + _VALIDATION_BATCH], self.recipe.classes)
-            images, views = standardise(drawn.images).to(device), drawn.views.to(device)
+            seen = (
+                spoil_frames(drawn.images, self.recipe.spoilt, generator) if self.recipe.spoilt else drawn.images
+            )
+            images, views = standardise(seen).to(device), drawn.views.to(device)
             logits = of_known(all_logits(network, images, self._told(views))[-1].float(), drawn.known.to(device))
             counts.index_add_(0, drawn.views, _counts(logits.argmax(1).cpu(), drawn.labels, drawn.known))
         return _dice_table(counts, self.recipe.structures)
