@@ -20,7 +20,7 @@ from cardiac_motion.progress import Progress, silent
 from cardiac_motion.segmentation.anatomy import bridge_gaps, tidy
 from cardiac_motion.segmentation.base import Floats, Segmentation, check_frames
 from cardiac_motion.segmentation.neighbours import neighbours
-from cardiac_motion.segmentation.strays import drop_strays
+from cardiac_motion.segmentation.strays import drop_apart, drop_strays
 from cardiac_motion.segmentation.window import Window
 from cardiac_motion.training.augment import standardise
 from cardiac_motion.weights import Weights, fitted_network, load_weights
@@ -109,7 +109,7 @@ class NetworkSegmentation:
             apart as in training (`neighbours`).
     """
 
-    version = "3"
+    version = "4"
 
     def __init__(
         self, name: str, *, weights: str | Path | None = None, view: str = "sax", radius: int = 0
@@ -200,8 +200,8 @@ class NetworkSegmentation:
         labels = part.argmax(axis=1).astype(np.uint8)
         if options.tidy:
             is_stack = self.view == "sax"
-            if is_stack:
-                labels = np.stack([drop_strays(each, cine.spacing) for each in labels])
+            drop = drop_strays if is_stack else drop_apart
+            labels = np.stack([drop(each, cine.spacing) for each in labels])
             labels = tidy(labels, cine.spacing, wall_encloses=is_stack)
             if is_stack:
                 pool = part[:, Label.LV]

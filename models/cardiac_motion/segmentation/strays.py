@@ -1,4 +1,4 @@
-"""What a network takes for the heart far away from it, told by the other slices of the stack."""
+"""What a network takes for the heart far away from it, told by other slices of the stack, or by the rest of it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ Floats = npt.NDArray[np.float64]
 REACH = 1.2
 """Radii of the left ventricle that a slice of it may lie away from the long axis; oblique stacks and different
 breath holds need less."""
+APART_MM = 8.0
+"""Between chambers of one heart in a long-axis view: valve planes and septa are thinner."""
 LEAST_SLICES = 3
 """Two slices that contradict each other do not tell which of them is wrong."""
 
@@ -46,6 +48,28 @@ def drop_strays(labels: Labels, spacing: tuple[float, float, float]) -> Labels:
     for z, (numbers, _, centres) in enumerate(slices):
         far = np.flatnonzero(np.linalg.norm(centres * pixel - axis, axis=1) > reach) + 1
         result[z][np.isin(numbers, far)] = Label.BACKGROUND
+    return result
+
+
+def drop_apart(labels: Labels, spacing: tuple[float, float, float]) -> Labels:
+    """Labels of long-axis slices without what lies apart from the left ventricle: a heart is one body.
+
+    A slice without the left ventricle keeps its largest body.
+
+    Args:
+        labels: (Z, Y, X), as the network gives them.
+        spacing: (z, y, x) in mm.
+    """
+    result = labels.copy()
+    for plane in result:
+        if not plane.any():
+            continue
+        # Bodies are one where they come that close.
+        near = ndimage.distance_transform_edt(plane == Label.BACKGROUND, sampling=spacing[1:]) <= APART_MM / 2
+        numbers, _ = ndimage.label(near)
+        ventricle = np.isin(plane, (Label.LV, Label.MYO))
+        counted = numbers[ventricle] if ventricle.any() else numbers[plane != Label.BACKGROUND]
+        plane[numbers != np.bincount(counted).argmax()] = Label.BACKGROUND
     return result
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cardiac_motion.labels import Label
-from cardiac_motion.segmentation.strays import drop_strays
+from cardiac_motion.segmentation.strays import APART_MM, drop_apart, drop_strays
 
 SPACING = (8.0, 1.4, 1.4)
 SIZE = 128
@@ -53,3 +53,23 @@ def test_oblique_hearts_and_displaced_slices_stay(tilt: float) -> None:
 def test_two_slices_that_contradict_each_other_are_left_alone() -> None:
     labels = np.stack([ring((30, 30), 20), ring((100, 100), 20), np.zeros((SIZE, SIZE), np.uint8)])
     np.testing.assert_array_equal(drop_strays(labels, SPACING), labels)
+
+
+def test_in_a_long_axis_view_what_lies_apart_from_the_ventricle_goes() -> None:
+    pixels = APART_MM / SPACING[1]
+    plane = ring((60, 60), 25)
+    near, far = 60 + 25 + int(pixels) - 1, 60 + 25 + int(pixels) + 2
+    plane[55:65, near : near + 12] = Label.LA
+    kept = plane.copy()
+    plane[20:30, 20:30] = Label.RV  # of the bright vessels beside the heart
+    np.testing.assert_array_equal(drop_apart(plane[None], SPACING)[0], kept)
+    apart = ring((60, 60), 25)
+    ventricle = apart.copy()
+    apart[40:80, far : far + 30] = Label.LA  # larger than the ventricle, which counts
+    np.testing.assert_array_equal(drop_apart(apart[None], SPACING)[0], ventricle)
+    # Without a ventricle the largest body stays; nothing is nothing.
+    atria = np.where(apart == Label.LA, apart, 0).astype(np.uint8)
+    atria[5:8, 5:8] = Label.RA
+    found = drop_apart(np.stack([atria, np.zeros_like(atria)]), SPACING)
+    np.testing.assert_array_equal(found[0], np.where(atria == Label.LA, atria, 0))
+    assert not found[1].any()
