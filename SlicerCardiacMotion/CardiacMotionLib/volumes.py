@@ -20,6 +20,7 @@ MYOCARDIAL_DENSITY = 1.05
 _GUIDES = ("LV", "RV")
 _ENOUGH_FRAMES = 16
 _SPIKE = 0.25
+_MOST_SPIKES = 1 / 3
 
 
 class VolumeCurves:
@@ -78,7 +79,8 @@ def without_outliers(volume: npt.ArrayLike) -> Curve:
     """The curve (T,), frames that cannot be right replaced by what their neighbours say.
 
     An empty frame is one that nobody has drawn. Of 16 frames or more, one that is above both its neighbours, or
-    below both, by more than a quarter of the curve's range cannot be right. The curve closes on itself.
+    below both, by more than a quarter of the curve's range cannot be right, unless more than a third of them are
+    so. The curve closes on itself.
 
     Raises:
         InputError: not a curve of finite volumes, none negative and not all of them zero.
@@ -94,7 +96,9 @@ def without_outliers(volume: npt.ArrayLike) -> Curve:
     before, after = np.roll(curve, 1), np.roll(curve, -1)
     excess = np.maximum(curve - np.maximum(before, after), np.minimum(before, after) - curve)
     low, high = np.sort(curve)[[1, -2]]  # a spike must not set its own threshold
-    return np.where(excess > _SPIKE * (high - low), (before + after) / 2, curve)
+    sticks_out = excess > _SPIKE * (high - low)
+    # Where so many do, nothing says which are right.
+    return curve if sticks_out.mean() > _MOST_SPIKES else np.where(sticks_out, (before + after) / 2, curve)
 
 
 @dataclass(frozen=True)

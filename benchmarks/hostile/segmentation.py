@@ -77,7 +77,7 @@ FRAMES: dict[str, Callable[[], bytes]] = {
     "2^62 in one axis": lambda: _image(promising((2**62, 4, 1), is_second=True), data=b"", is_second=True),
     "a negative size": lambda: _image(promising((-64, 64, 3))),
     "size zero": lambda: _image(promising((64, 64, 0)), data=b""),
-    "two axes": lambda: _image(promising((64, 192))),
+    "one axis": lambda: _image(promising((64 * 192,))),
     "five axes": lambda: _image(promising((64, 64, 3, 1, 2))),
     "bomb behind the voxels": lambda: pack(_image(compressed=False)) + make.zeros(2**25),
     "first voxel beyond the end": lambda: _image({"vox_offset": 1e9}, compressed=False),
@@ -177,6 +177,9 @@ def _files() -> list[Hostile]:
         _asked(f"file named: {what}", 400, 422, image="", parts=partial(sent, _image, name))
         for what, name in NAMES.items()
     ]
+    # A single slice, taken for a long-axis view.
+    flat = partial(sent, partial(_image, promising((64, 192))), "frame.nii.gz")
+    found.append(_asked("file: two axes", 200, image="", parts=flat))
     return found
 
 

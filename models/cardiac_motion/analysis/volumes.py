@@ -17,7 +17,7 @@ Curve = npt.NDArray[np.float64]
 MYOCARDIAL_DENSITY = 1.05
 """Grams per millilitre."""
 
-_MOST_OUTLIERS = 0.25
+_MOST_OUTLIERS = 1 / 3
 """Share of the frames that may stick out; where more do, it is not single frames that are wrong."""
 
 PLAUSIBLE_EJECTION_FRACTION = (5.0, 90.0)
@@ -72,7 +72,7 @@ def without_outliers(volume: npt.ArrayLike) -> Curve:
 
     An empty frame of a curve that is not empty throughout is one without labels. A frame sticks out where it is
     above both its neighbours in time, or below both, by more than a quarter of the curve's range; no heart does
-    that between two frames of a cine. Where more than a quarter of the frames do, nothing says which are right,
+    that between two frames of a cine. Where more than a third of the frames do, nothing says which are right,
     and all are left as they are. The curve closes on itself. One of fewer than 16 frames, in which it may well
     happen at end-systole, only has its empty frames replaced.
 
