@@ -41,7 +41,7 @@ CENTRE_ERROR_MM = 0.3
 EVIDENCE = 10.83
 """Twice the logarithm of the likelihood that shifts have to gain for there to be any: the likelihood-ratio test of
 one parameter at 0.1 %. A stack without misalignment is not to be moved by the errors of its contours, which are
-not all as small as they are taken to be: at 5 %, three of 17 phantoms without shifts were."""
+not all as small as they are taken to be: at 5 %, three of 18 phantoms without shifts were."""
 _SIZES_MM = np.concatenate([[0.0], np.geomspace(0.05, 12, 60)])
 """Candidates of the standard deviation of the shifts."""
 
