@@ -38,7 +38,7 @@ Floats = npt.NDArray[np.float32]
 
 FUSED = "fused"
 """Not a network of its own: `unet` on every frame, made to agree with key frames."""
-FUSION_VERSION = "2"
+FUSION_VERSION = "3"
 _LEAST_TRUST = 0.5
 _BIAS_MM = 1.0
 _SHARES = {"segmentation": 0.35, "motion": 0.6, "fusion": 0.05}

@@ -259,7 +259,8 @@ class _Fusion:
         for c, each in enumerate(self.members):
             # How much of what contraction presses together belongs to the pool is a matter of convention, and
             # motion carries the reader's along: it decides, as long as they differ by no more than conventions do.
-            if Label.LV in each and Label.MYO not in each:
+            # In a long-axis view the pool ends at the valve, too, which is no matter of convention.
+            if self.is_short_axis and Label.LV in each and Label.MYO not in each:
                 seen[:, c], fault = unconventional(seen[:, c], distances[:, c], self.plane, self.cap)
                 weight[:, c] *= fault
         seen = seen.clip(_LEAST, 1 - _LEAST)

@@ -177,6 +177,18 @@ def test_a_long_axis_view_keeps_its_ventricle(heart: Any) -> None:
     assert (found.labels == Label.LV).any(axis=(2, 3)).all()
 
 
+def test_in_a_long_axis_view_the_network_has_a_say_in_where_the_pool_ends(heart: Any) -> None:
+    """Its border with the atrium moves with the valve, and is no convention."""
+    seen, wider = heart.segmentation().probabilities, heart.segmentation(bias_mm=1.5).probabilities
+    seen[1:] = wider[1:]
+    given, motion = replace(heart.segmentation(), probabilities=seen), replace(heart, know=1.0).motion()
+    across, along = (
+        fuse(given, motion, {0: heart.truth()[0]}, is_short_axis=is_short_axis).labels[ES, :3] == Label.LV
+        for is_short_axis in (True, False)
+    )
+    assert along.sum() > 1.08 * across.sum()
+
+
 def test_all_frames_drawn_are_all_kept(heart: Any) -> None:
     drawn = {t: labels for t, labels in enumerate(heart.truth()) if labels.any()}
     np.testing.assert_array_equal(fuse(heart.segmentation(), heart.motion(), drawn).labels, heart.truth())
