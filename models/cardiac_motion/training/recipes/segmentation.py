@@ -232,9 +232,7 @@ class SegmentationTask:
         counts = torch.zeros(len(VIEWS), self.recipe.classes, 3, dtype=torch.float64)
         for start in range(0, len(samples), _VALIDATION_BATCH):
             drawn = stack_samples(samples[start : start + _VALIDATION_BATCH], self.recipe.classes)
-            seen = (
-                spoil_frames(drawn.images, self.recipe.spoilt, generator) if self.recipe.spoilt else drawn.images
-            )
+            seen = spoil_frames(drawn.images, self.recipe.spoilt, generator)
             images, views = standardise(seen).to(device), drawn.views.to(device)
             logits = of_known(all_logits(network, images, self._told(views))[-1].float(), drawn.known.to(device))
             counts.index_add_(0, drawn.views, _counts(logits.argmax(1).cpu(), drawn.labels, drawn.known))
