@@ -78,10 +78,10 @@ def real_cases() -> Iterator[Case]:
     yield Case("cine_sax", cine, {"ED": drawn[0], "ES": drawn[9]}, {"ED": 0, "ES": 9}, STRUCTURES)
 
 
-def phantom_cases(count: int) -> Iterator[Case]:
+def phantom_cases(count: int, *, frames: int = 12) -> Iterator[Case]:
     """Phantoms of the seeds for tests."""
     for seed in TEST_SEEDS[:count]:
-        yield case_of_study(seed, make_study(seed, PhantomOptions(frames=12, motion_truth=False)))
+        yield case_of_study(seed, make_study(seed, PhantomOptions(frames=frames, motion_truth=False)))
 
 
 def case_of_study(seed: int, study: PhantomStudy) -> Case:

@@ -32,7 +32,7 @@ def scores(cases: Iterable[Case]) -> tuple[Scores, int]:
 
 
 def test_phantoms() -> None:
-    found, empty = scores(phantom_cases(2))
+    found, empty = scores(phantom_cases(2, frames=5))
     assert empty == 0
     assert {key: len(values) for key, values in found.items()} == {
         (structure.name, phase): 2 for structure in (Label.RV, Label.MYO, Label.LV) for phase in ("ED", "ES")

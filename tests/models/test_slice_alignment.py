@@ -47,6 +47,19 @@ def test_a_straight_or_slightly_bent_axis_without_shifts_stays(bend: float) -> N
     assert np.abs(found.shifts_mm).max() < 0.2
 
 
+def test_errors_of_the_outermost_contours_move_nothing() -> None:
+    errors = np.random.default_rng(5).normal(0, 0.2, (9, 2))
+    errors[0], errors[-1] = (0.9, -0.6), (-1.7, 1.2)
+    found = estimate_shifts(_stack(errors), SPACING)
+    assert (found.shifts_mm == 0).all()
+    assert found.observed.all()
+    # A breath-hold that was off is more than such an error: less of it will do in the middle.
+    for z, size in ((4, 3), (8, 9)):
+        moved = errors.copy()
+        moved[z] += (size, 0)
+        assert np.linalg.norm(estimate_shifts(_stack(moved), SPACING).shifts_mm, axis=1).argmax() == z
+
+
 def test_a_tilt_and_a_shift_of_the_whole_heart_are_not_shifts() -> None:
     trend = np.linspace(-6, 6, 8)[:, None] * [1, -1] + 3
     assert np.abs(estimate_shifts(_stack(trend), SPACING).shifts_mm).max() < 0.2

@@ -30,12 +30,12 @@ PARAMS = {"key_frames": [0], "options": {**QUICK, "dimensions": 3}, "align": Tru
 @pytest.fixture(scope="module")
 def displaced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Cine and labels of frame 0 of a phantom whose slices are displaced."""
-    options = PhantomOptions(frames=4, slices=8, matrix=(128, 128), pixel_spacing=2.0, motion_truth=False,
+    options = PhantomOptions(frames=4, slices=8, matrix=(104, 104), pixel_spacing=2.2, motion_truth=False,
                              appearance=AppearanceOptions(breath_hold_shifts=False))  # fmt: skip
     made = make_study(12, options)
     away = np.array([(0, 0), (6, 0), (0, -6), (-6, 4), (0, 6), (6, -4), (-4, 0), (0, 0)], dtype=np.float64)
     alignment = SliceAlignment.of(made.cine, -away)
-    y, x = (slice(axis.before, axis.before + 128) for axis in alignment.axes)
+    y, x = (slice(axis.before, axis.before + 104) for axis in alignment.axes)
     frames = alignment.align(made.cine).frames[..., y, x]
     cine = replace(made.cine, frames=frames)
     labels = alignment.labels(made.labels[0])[..., y, x]
