@@ -3,7 +3,8 @@
 Started by ``torchrun … -m cardiac_motion.train MODEL …``; on GPUs they talk through NCCL, on CPUs through gloo.
 The first process alone validates, writes and reports. Each process makes the whole batch of a step and takes every
 n-th sample of it, so that the samples of a step are the same however many processes there are; n processes then
-differ from one by rounding alone, and by what dropout draws.
+differ from one by rounding alone, which training lets grow, and by what dropout draws. A loss of all samples of a
+batch together, not the mean of a loss of each, is of what all processes have (`World.gathered`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.distributed.nn.functional import all_gather
 from torch.nn.parallel import DistributedDataParallel
 
 from cardiac_motion.errors import InputError
@@ -66,6 +68,14 @@ class World:
         total = value.detach().clone()
         distributed.all_reduce(total)
         return total / self.size
+
+    def gathered(self, value: Tensor) -> Tensor:
+        """The samples (B, ...) of all processes, (n B, ...), those of the first one first; differentiable.
+
+        A loss of them is the same in all processes, and its gradient reaches the samples of each n-fold, as those
+        of n losses; `shared` takes the mean.
+        """
+        return value if self.size == 1 else torch.cat(all_gather(value.contiguous()))
 
     def of_first(self, value: Value) -> Value:
         """What the first process has, in all of them."""

@@ -51,7 +51,8 @@ class TrainingTask(Protocol):
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """The mean over the samples of a loss of each sample, a tensor without axes, in float32.
 
-        A term over several samples together would make the loss depend on how many processes share a batch.
+        A term over several samples together has to be of those of all processes (`World.gathered`): it would
+        depend on how many processes share a batch.
         """
         ...
 

@@ -17,16 +17,16 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 from tests.models.training.conftest import Discs, tiny_recipe
 
 
-def shared_run() -> tuple[SegmentationTask, FitOptions]:
-    """What is trained by one and by two processes."""
-    recipe = tiny_recipe(dropout=0.0)
+def shared_run(dice_over: str) -> tuple[SegmentationTask, FitOptions]:
+    """What is trained by one and by two processes, with Dice over each "slice" or over the "batch"."""
+    recipe = replace(tiny_recipe(dropout=0.0), dice_over_batch=dice_over == "batch")
     task = SegmentationTask(recipe, training={"discs": Discs()}, validation=Discs(4))
     return task, replace(recipe.fit, steps=12, learning_rate=2e-3, patience=50)
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, dice_over: str) -> None:
     torch.set_num_threads(1)
-    task, options = shared_run()
+    task, options = shared_run(dice_over)
     messages: list[str] = []
 
     def progress(_fraction: float, message: str) -> None:
@@ -46,4 +46,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -21,7 +21,7 @@ from tests.models.training.gloo import shared_run
 SCRIPT = Path(__file__).with_name("gloo.py")
 
 
-def _run(folder: Path, size: int) -> list[dict[str, Any]]:
+def _run(folder: Path, size: int, dice_over: str) -> list[dict[str, Any]]:
     """Train with so many processes; what each of them found."""
     folder.mkdir(exist_ok=True)
     port = str(free_port())
@@ -37,7 +37,7 @@ def _run(folder: Path, size: int) -> list[dict[str, Any]]:
         environment = os.environ | {name: str(value) for name, value in world.items()} | {"OMP_NUM_THREADS": "1"}
         processes.append(
             subprocess.Popen(
-                [sys.executable, str(SCRIPT), str(folder)],
+                [sys.executable, str(SCRIPT), str(folder), dice_over],
                 env=environment,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -50,10 +50,11 @@ def _run(folder: Path, size: int) -> list[dict[str, Any]]:
     return [json.loads((folder / f"rank_{rank}.json").read_text()) for rank in range(size)]
 
 
-def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
-    task, options = shared_run()
+@pytest.mark.parametrize("dice_over", ["slice", "batch"])
+def test_two_processes_train_as_one_does(tmp_path: Path, dice_over: str) -> None:
+    task, options = shared_run(dice_over)
     one = fit(task, tmp_path / "one", options=options)
-    first, second = _run(tmp_path / "two", 2)
+    first, second = _run(tmp_path / "two", 2, dice_over)
     assert first["size"] == 2
     assert len(first["losses"]) == options.steps
     assert first["losses"] == second["losses"]
