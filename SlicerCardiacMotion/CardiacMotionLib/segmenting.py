@@ -132,7 +132,7 @@ def _segment(client: Client, request: _Request, task: Task[_Answer]) -> _Answer:
             params["options"] = dict(wish.options)
         if wish.task == FUSED:
             params["key_frames"] = sorted(request.key_labels)
-            motion = {"model": "motion_model", "options": "motion_options"}
+            motion = {"model": "motion_model", "options": "motion_options", "align": "align"}
             params |= {name: request.motion[told] for told, name in motion.items() if told in request.motion}
             drawn = folder / "drawn.nii.gz"
             values = np.zeros(request.shape, np.uint8)

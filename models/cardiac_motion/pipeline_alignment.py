@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ Labels = npt.NDArray[np.uint8]
 
 FRAMES = 12
 """So many are segmented, evenly through the cycle; those of them in diastole count."""
+_INSTEAD = "instead_of_segmentation"
+"""In the source of shifts from drawn labels: why the segmentation did not do."""
 
 
 def frames_for_shifts(n_frames: int) -> tuple[int, ...]:
@@ -137,6 +140,11 @@ class MotionAlignment:
         if self.kept is None:
             return [f"the slices were not aligned: {self.reason}"]
         notes = list(self.kept.shifts.notes)
+        if _INSTEAD in self.kept.source:
+            notes.append(
+                "the slices were aligned by contours that were drawn; of the segmentation: "
+                f"{self.kept.source[_INSTEAD]}"
+            )
         if not self.kept.shifts.shifts_mm.any():
             notes.append("no misalignment of the slices was found; nothing was moved")
         elif motion.is_in_plane:
@@ -163,17 +171,16 @@ def alignment_for_motion(
     cine: Cine,
     *,
     model: SegmentationModel | None = None,
+    drawn: Mapping[int, Labels] | None = None,
     cache: ShiftCache | None = None,
     progress: Progress = silent,
 ) -> MotionAlignment:
-    """Shifts from the segmentation of a cine, which is made once and whose shifts are kept.
-
-    Where too few slices show the LV there is nothing to align by: that is told, not refused, since a motion can be
-    estimated all the same.
+    """Shifts from the segmentation of a cine, which is made once and whose shifts are kept; see `alignment_by`.
 
     Args:
         cine: a stack.
         model: by default the registry's.
+        drawn: labels (Z, Y, X) by frame, to turn to where the segmentation does not suffice.
         cache: where shifts are kept.
         progress: called with the fraction done; may raise `Cancelled`.
 
@@ -187,10 +194,35 @@ def alignment_for_motion(
     if known is not None:
         return known
     _, labels = segment_for_shifts(cine, model, progress=progress)
+    return alignment_by(cine, model, labels, drawn=drawn, cache=cache)
+
+
+def alignment_by(
+    cine: Cine,
+    model: SegmentationModel,
+    labels: Labels,
+    *,
+    drawn: Mapping[int, Labels] | None = None,
+    cache: ShiftCache | None = None,
+) -> MotionAlignment:
+    """Shifts from the labels that `segment_for_shifts` gave, or would have given; they are kept.
+
+    Not from what is drawn, though that be better: with every correction of a contour the motion would have to be
+    estimated anew. Only where too few slices of the segmentation show the LV, as in a foreign contrast, drawn
+    labels are turned to, and the first shifts from such are kept. Where these do not suffice either there is
+    nothing to align by: that is told, not refused, since a motion can be estimated all the same.
+    """
     try:
         kept = shifts_of_segmentation(cine, model, labels)
     except TooFewSlicesError as error:
-        return MotionAlignment(None, str(error))
+        reason = str(error)
+        try:
+            if not drawn:
+                raise
+            by_hand = shifts_of_labels(cine, np.stack([drawn[t] for t in sorted(drawn)]))
+        except TooFewSlicesError:
+            return MotionAlignment(None, reason)
+        kept = replace(by_hand, source={**by_hand.source, "frames": sorted(drawn), _INSTEAD: reason})
     if cache is not None:
         cache.put(key_of_shifts(cine, model), kept)
     return MotionAlignment(kept)

@@ -20,6 +20,13 @@ from cardiac_motion.fusion import Fused, fuse
 from cardiac_motion.labels import Label
 from cardiac_motion.motion_cache import MotionCache
 from cardiac_motion.pipeline import estimate_motion, function_json, whole_number
+from cardiac_motion.pipeline_alignment import (
+    MotionAlignment,
+    alignment_by,
+    check_stack,
+    frames_for_shifts,
+    kept_alignment,
+)
 from cardiac_motion.progress import Progress, silent
 from cardiac_motion.registration import registry as motion_models
 from cardiac_motion.registration.registry import DEFAULT_MOTION_MODEL
@@ -30,6 +37,7 @@ from cardiac_motion.segmentation.registry import (
     segmentation_model,
     segmentation_model_names,
 )
+from cardiac_motion.shift_files import ShiftCache
 from cardiac_motion.weights import shipped_weights
 from cardiac_motion.working_grid import Region
 
@@ -155,6 +163,7 @@ def segment_cine(
     key_frames: Mapping[int, Labels] | None = None,
     motion_model: str = DEFAULT_MOTION_MODEL,
     motion_options: Any = None,
+    align: bool = False,
     cache: MotionCache | None = None,
     weights: str | Path | None = None,
     progress: Progress = silent,
@@ -169,13 +178,14 @@ def segment_cine(
         key_frames: labels (Z, Y, X) by frame, for `fused` and for no other.
         motion_model: name of the motion model of `fused`.
         motion_options: of the motion model.
+        align: whether that motion is estimated with the slices aligned; of `fused` alone.
         cache: where motions are kept.
         weights: a file in place of the shipped weights; of `unet` for `fused`.
         progress: may raise `Cancelled`.
 
     Raises:
         InputError: no such model or frame, no weights of it, a cine of another view, key frames that are missing,
-            not wanted or do not fit.
+            not wanted or do not fit, a single slice that is to be aligned.
         Cancelled: from the progress callback.
     """
     chosen = check_frames(cine, frames)
@@ -184,9 +194,13 @@ def segment_cine(
     if model == FUSED:
         if not key_frames:
             raise InputError("fused needs the labels of at least one key frame, got none")
+        if align:
+            check_stack(cine)
         return _segment_fused(
-            cine, network, chosen, wanted, key_frames, motion_model, motion_options, cache, progress
+            cine, network, chosen, wanted, key_frames, motion_model, motion_options, align, cache, progress
         )
+    if align:
+        raise InputError(f"slices are aligned for the motion of {FUSED}; {model} estimates none")
     if key_frames:
         raise InputError(f"labels of key frames are for {FUSED}; {model} segments from the image alone")
     start = time.perf_counter()
@@ -235,6 +249,7 @@ def _segment_fused(
     key_frames: Mapping[int, Labels],
     motion_name: str,
     motion_options: Any,
+    align: bool,
     cache: MotionCache | None,
     progress: Progress,
 ) -> Segmented:
@@ -244,8 +259,14 @@ def _segment_fused(
     seen = network.segment(
         cine, options=replace(options, probabilities=True, entropy=False), progress=steps.of("segmentation")
     )
+    aligned = _alignment(cine, network, seen, key_frames, cache) if align else None
     motion, known = estimate_motion(
-        cine, estimator, options=motion_options, cache=cache, progress=steps.of("motion")
+        cine,
+        estimator,
+        options=motion_options,
+        alignment=aligned.of(cine) if aligned else None,
+        cache=cache,
+        progress=steps.of("motion"),
     )
     is_short_axis = view_of(cine, options) == "sax"
     report = steps.of("fusion")
@@ -262,13 +283,29 @@ def _segment_fused(
         weights_checksum=seen.weights_checksum,
         key_frames=tuple(sorted(key_frames)),
         seconds=steps.done(),
-        warnings=(*seen.notes, *_disagreements(found, seen)),
+        warnings=(*seen.notes, *(aligned.warnings(motion) if aligned else ()), *_disagreements(found, seen)),
         n_frames=cine.n_frames,
         spacing=cine.spacing,
         motion={"name": motion.model, "version": whole_number(motion.version), "from_cache": known},
         probabilities=probabilities,
         region=found.region,
     )
+
+
+def _alignment(
+    cine: Cine,
+    network: SegmentationModel,
+    seen: Segmentation,
+    key_frames: Mapping[int, Labels],
+    cache: MotionCache | None,
+) -> MotionAlignment:
+    """How the slices are aligned, by the segmentation that is there already."""
+    shifts = None if cache is None else ShiftCache.beside(cache)
+    known = kept_alignment(cine, network, shifts)
+    if known is not None:
+        return known
+    labels = seen.labels[list(frames_for_shifts(cine.n_frames))]
+    return alignment_by(cine, network, labels, drawn=key_frames, cache=shifts)
 
 
 def _pooled(found: Fused, frames: tuple[int, ...], progress: Progress) -> Floats:

@@ -39,9 +39,9 @@ AXIS_BEND_MM = 0.45
 CENTRE_ERROR_MM = 0.3
 """Error of a centre of mass that is no shift; about that of a network's contours."""
 END_ERROR_MM = 0.7
-"""The same in the first and the last slice that is observed, where the pool is small or opens into the valve: there
-a network's contours were off by three times as much in the phantoms for tuning. A shift of such a slice alone is
-hard to tell from that, and found from about 5 mm on."""
+"""The same in the first and the last slice that is observed, where the pool is small or opens into the valve: a
+network's contours were off by three times as much there in the phantoms for tuning. A shift of such a slice alone
+is hard to tell from that, and found from about 5 mm on."""
 EVIDENCE = 6.63
 """Twice the logarithm of the likelihood that shifts have to gain for there to be any: the likelihood-ratio test of
 one parameter at 1 %. A stack without misalignment is not to be moved by the errors of its contours."""

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from cardiac_motion import pipeline_alignment
+from cardiac_motion import pipeline_alignment, pipeline_segmentation
 from cardiac_motion.cine import Cine
 from cardiac_motion.errors import InputError
+from cardiac_motion.evaluation.aligned import AlignedMotion
 from cardiac_motion.labels import Label
 from cardiac_motion.motion import Motion
 from cardiac_motion.motion_cache import MotionCache
@@ -23,6 +24,7 @@ from cardiac_motion.pipeline_alignment import (
     model_for_shifts,
     shifts_of_labels,
 )
+from cardiac_motion.pipeline_segmentation import segment_cine
 from cardiac_motion.registration.base import silent
 from cardiac_motion.registration.recursive.options import RecursiveOptions
 from cardiac_motion.segmentation.base import Segmentation
@@ -59,8 +61,17 @@ class Drawing:
         self, cine: Cine, *, frames: Sequence[int] | None = None, options: Any = None, progress: Any = silent
     ) -> Segmentation:
         self.calls += 1
-        chosen = tuple(frames or ())
-        return Segmentation(chosen, np.stack([self.labels] * len(chosen)), (Label.MYO, Label.LV), "drawing", "1")
+        chosen = tuple(range(cine.n_frames)) if frames is None else tuple(frames)
+        classes = (Label.BACKGROUND, Label.MYO, Label.LV)
+        one = np.stack([self.labels == each for each in classes]).astype(np.float32)
+        return Segmentation(
+            chosen,
+            np.stack([self.labels] * len(chosen)),
+            classes[1:],
+            "drawing",
+            "1",
+            probabilities=np.stack([one] * len(chosen)),
+        )
 
 
 class Lifting:
@@ -142,6 +153,71 @@ def test_too_few_slices_are_told_and_the_motion_is_not_aligned(cine: Cine) -> No
     assert found.summary() is None
     (warning,) = found.warnings(Lifting().estimate(cine))
     assert warning.startswith("the slices were not aligned: expected at least 4 slices")
+
+
+def test_drawn_contours_serve_where_the_segmentation_does_not(cine: Cine, tmp_path: Path) -> None:
+    model, cache = Drawing(_labels(slices=3)), ShiftCache.beside(MotionCache(tmp_path))
+    assert alignment_for_motion(cine, model=model, drawn={0: _labels(slices=3)}, cache=cache).kept is None
+    found = alignment_for_motion(cine, model=model, drawn={0: _labels(), 2: _labels(radius=6)}, cache=cache)
+    assert found.kept is not None
+    expected = shifts_of_labels(cine, _labels()).shifts
+    assert (found.kept.shifts.shifts_mm == expected.shifts_mm).all(), "diastole alone"
+    (warning,) = found.warnings(Lifting().estimate(cine))
+    assert warning.startswith("the slices were aligned by contours that were drawn; of the segmentation: expected")
+    # A contour that is corrected later is no reason to estimate the motion anew.
+    later = alignment_for_motion(cine, model=model, drawn={0: np.roll(_labels(), 3, axis=1)}, cache=cache)
+    assert later.kept is not None
+    assert (later.kept.shifts.shifts_mm == expected.shifts_mm).all()
+    assert later.warnings(Lifting().estimate(cine)) == [warning]
+    assert model.calls == 2
+    # Nor does a drawing count where the segmentation suffices.
+    seen = alignment_for_motion(cine, model=Drawing(_labels()), drawn={0: np.roll(_labels(), 3, axis=1)})
+    assert seen.kept is not None
+    assert seen.kept.source["from"] == "segmentation"
+
+
+@pytest.mark.parametrize("slices", [Z, 3])
+def test_fused_has_its_motion_estimated_with_the_slices_aligned(
+    cine: Cine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slices: int
+) -> None:
+    model, motion = Drawing(_labels(slices=slices)), Lifting()
+    monkeypatch.setattr(pipeline_segmentation, "_network", lambda *_: model)
+    monkeypatch.setattr(pipeline_segmentation.motion_models, "motion_model", lambda _: motion)
+    arguments: dict[str, Any] = {"model": "fused", "key_frames": {0: _labels()}, "cache": MotionCache(tmp_path)}
+    segment_cine(cine, **arguments)
+    found = segment_cine(cine, **arguments, align=True)
+    again = segment_cine(cine, **arguments, align=True)
+    alignment = MotionAlignment(shifts_of_labels(cine, _labels())).of(cine)
+    assert alignment is not None
+    assert motion.seen == [cine.shape, (T, *alignment.shape)]
+    assert (found.motion or {})["from_cache"] is False
+    assert (again.motion or {})["from_cache"] is True
+    assert any("contours that were drawn" in each for each in found.warnings) == (slices < Z)
+    # One segmentation of all frames does for both.
+    assert model.calls == 3
+
+
+def test_only_fused_and_only_stacks_are_aligned(cine: Cine) -> None:
+    with pytest.raises(InputError, match="aligned for the motion of fused; unet estimates none"):
+        segment_cine(cine, align=True)
+    single = Cine(cine.frames[:, :1], cine.affine, cine.frame_times)
+    with pytest.raises(InputError, match="a single slice has no neighbours"):
+        segment_cine(single, model="fused", key_frames={0: _labels()[:1]}, align=True)
+
+
+def test_a_model_is_scored_with_the_slices_aligned(cine: Cine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline_alignment, "model_for_shifts", lambda: Drawing(_labels()))
+    native, steps = Lifting(), []
+    model = AlignedMotion(native)
+    found = model.estimate(cine, progress=lambda fraction, _message: steps.append(fraction))
+    alignment = MotionAlignment(shifts_of_labels(cine, _labels())).of(cine)
+    assert alignment is not None
+    assert native.seen == [(T, *alignment.shape)]
+    found.check_belongs_to(cine)
+    assert np.ptp(found.from_reference[1, 1, :, 40, 40]) > 2
+    single = Cine(cine.frames[:, :1], cine.affine, cine.frame_times)
+    model.estimate(single)
+    assert native.seen[1] == single.shape
 
 
 def test_nothing_to_correct_and_nothing_to_gain_are_told(cine: Cine) -> None:

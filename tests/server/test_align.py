@@ -24,7 +24,7 @@ from monailabel_app.lib.infers.motion import MotionTask
 from monailabel_app.lib.memory import KnownMotions
 from tests.server.conftest import QUICK, Study
 
-PARAMS = {"key_frames": [0], "options": {**QUICK, "dimensions": 3}, "align": True}
+PARAMS: dict[str, Any] = {"key_frames": [0], "options": {**QUICK, "dimensions": 3}, "align": True}
 
 
 @pytest.fixture(scope="module")
@@ -66,12 +66,22 @@ def test_the_motion_is_that_of_the_aligned_slices_and_kept_apart(
         cine,
         {0: read_labels(label).labels[0]},
         model,
-        options=with_options(model.default_options, PARAMS["options"]),  # type: ignore[arg-type]
+        options=with_options(model.default_options, PARAMS["options"]),
         alignment=SliceAlignment.of(cine, found["shifts_mm"]),
     )
     first.save(tmp_path / "l.nii.gz")
     assert (read_labels(tmp_path / "l.nii.gz").labels == expected.labels).all()
     assert set(aligned.warnings(expected.motion)) <= set(first.params["warnings"])
+
+
+def test_fused_has_its_motion_aligned_by_the_same_shifts(client: Client, displaced: tuple[Path, Path]) -> None:
+    client.put_image("displaced", displaced[0])
+    wanted = {"key_frames": [0], "motion_options": PARAMS["options"], "align": True}
+    answer = client.infer("fused", "displaced", wanted, label=displaced[1])
+    # The motion task has estimated this one, or will find it.
+    carried = client.infer("motion", "displaced", PARAMS, label=displaced[1])
+    assert carried.params["motion_from_cache"]
+    assert answer.params["motion"]["name"] == carried.params["model"]["name"]
 
 
 def test_too_few_slices_are_told_and_a_single_one_is_refused(
@@ -89,6 +99,10 @@ def test_too_few_slices_are_told_and_a_single_one_is_refused(
     with pytest.raises(ServerRefused, match="a single slice has no neighbours") as raised:
         client.infer("motion", "single", PARAMS, label=tmp_path / "label.nii.gz")
     assert (raised.value.status, raised.value.code) == (422, "unprocessable")
+    wanted = {"key_frames": [0], "align": True}
+    with pytest.raises(ServerRefused, match="a single slice has no neighbours") as raised:
+        client.infer("fused", "single", wanted, label=tmp_path / "label.nii.gz")
+    assert (raised.value.status, raised.value.field) == (422, "align")
 
 
 def test_a_server_without_the_weights_says_so(

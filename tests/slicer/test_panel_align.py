@@ -53,11 +53,14 @@ def test_it_is_sent_where_it_is_ticked(reader: Reader) -> None:
     # The motion that is shown is the one that carried the contours.
     assert reader.work("motion") == ""
     assert (jobs(reader)[-1]["align"], jobs(reader)[-1]["output"]) == (True, "all")
-    # Of the task `fused` it is none.
+    # And so they are that segmentation is to agree with.
+    reader.work("fused")
+    assert jobs(reader)[-1]["align"] is True
+    reader.workspace.undo()
+    tick(reader)
     reader.work("fused")
     assert "align" not in jobs(reader)[-1]
     reader.workspace.undo()
-    tick(reader)
     assert reader.work("propagate") == ""
     assert "align" not in jobs(reader)[-1]
 

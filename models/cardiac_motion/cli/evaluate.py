@@ -13,6 +13,7 @@ from cardiac_motion.cli.outputs import check_output_folder
 from cardiac_motion.datasets import read_split
 from cardiac_motion.errors import InputError
 from cardiac_motion.evaluation import EvaluationReport, evaluate_folder
+from cardiac_motion.evaluation.aligned import AlignedMotion
 from cardiac_motion.evaluation.segmentation import SegmentationReport, evaluate_segmentation, merge_folds
 from cardiac_motion.evaluation.segmentation.fused import FusedSegmentation, Segmenter
 from cardiac_motion.evaluation.selection import Selection
@@ -44,6 +45,14 @@ def evaluate(
     option: Annotated[
         list[str] | None, typer.Option(help="Option as NAME=VALUE, of every model that is evaluated.")
     ] = None,
+    align: Annotated[
+        bool,
+        typer.Option(
+            "--align",
+            help="Also score every motion model with the slices aligned before, as NAME-aligned, and whether that "
+            "differs.",
+        ),
+    ] = False,
     split: Annotated[
         Path | None, typer.Option(help="Only some patients, by a file of `cardiac-motion split`.")
     ] = None,
@@ -58,6 +67,8 @@ def evaluate(
     """Score motion models, the unregistered labels beside them, or segmentation models, on labelled cines."""
     if model and segmentation:
         raise InputError("expected either --model (motion) or --segmentation, got both")
+    if align and segmentation:
+        raise InputError("--align is for motion models, got it with --segmentation")
     changes = parse_settings(option or [])
     selection = Selection(read_split(split) if split is not None else None, fold, part, keep_going)
     found: EvaluationReport | SegmentationReport
@@ -75,6 +86,12 @@ def evaluate(
             )
     else:
         models = {name: motion_model(name) for name in model or [DEFAULT_MOTION_MODEL]}
+        if align:
+            models = {
+                name: each
+                for native in models.values()
+                for name, each in ((native.name, native), (f"{native.name}-aligned", AlignedMotion(native)))
+            }
         with progress_bar() as report:
             found = evaluate_folder(
                 data,

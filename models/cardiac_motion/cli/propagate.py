@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
+import numpy.typing as npt
 import typer
 
 from cardiac_motion.atomic import atomic_path
@@ -23,6 +25,8 @@ from cardiac_motion.pipeline_alignment import MotionAlignment, alignment_for_mot
 from cardiac_motion.registration.base import Progress, with_options
 from cardiac_motion.registration.registry import DEFAULT_MOTION_MODEL, motion_model
 from cardiac_motion.shift_files import ShiftCache, read_shifts
+
+Labels = npt.NDArray[np.uint8]
 
 
 def write_volume_table(path: Path, cine: Cine, found: Propagated) -> None:
@@ -76,14 +80,18 @@ def _outputs(labels: Path, motion: Path | None, table: Path | None) -> dict[str,
 
 
 def _alignment(
-    cine: Cine, shifts: Path | None, motions: MotionCache | None, progress: Progress
+    cine: Cine,
+    shifts: Path | None,
+    drawn: Mapping[int, Labels],
+    motions: MotionCache | None,
+    progress: Progress,
 ) -> MotionAlignment:
     """From a file of shifts, or from a segmentation."""
     check_stack(cine)
     if shifts is not None:
         return MotionAlignment(read_shifts(shifts))
     cache = None if motions is None else ShiftCache.beside(motions)
-    return alignment_for_motion(cine, cache=cache, progress=progress)
+    return alignment_for_motion(cine, drawn=drawn, cache=cache, progress=progress)
 
 
 def propagate(
@@ -128,7 +136,7 @@ def propagate(
     key_frames = read_key_frames(labels, image, note=note)
     motions = MotionCache() if cache else None
     with progress_bar() as report:
-        aligned = _alignment(image, shifts, motions, report) if align or shifts else None
+        aligned = _alignment(image, shifts, key_frames, motions, report) if align or shifts else None
         found = propagate_cine(
             image,
             key_frames,

@@ -181,6 +181,9 @@ def segment(
     motion_option: Annotated[
         list[str] | None, typer.Option(help="Option of the motion model as NAME=VALUE.")
     ] = None,
+    align: Annotated[
+        bool, typer.Option("--align", help=f"Estimate the motion of {FUSED} with the slices aligned.")
+    ] = False,
     entropy: Annotated[Path | None, typer.Option(help="Also write the entropy, 4D, in nats.")] = None,
     probabilities: Annotated[
         Path | None,
@@ -205,6 +208,8 @@ def segment(
         raise InputError(f"--model {FUSED} needs --labels FILE@FRAME, got none")
     if motion_option and model != FUSED:
         raise InputError(f"--motion-option is for --model {FUSED}; {model} estimates no motion")
+    if align and model != FUSED:
+        raise InputError(f"--align is for --model {FUSED}; {model} estimates no motion")
     estimator = get_motion_model(motion_model)
     motion_options = with_options(estimator.default_options, parse_settings(motion_option or []))
     outputs = _outputs(output, entropy, probabilities, table)
@@ -223,6 +228,7 @@ def segment(
             key_frames=key_frames,
             motion_model=motion_model,
             motion_options=motion_options,
+            align=align,
             cache=MotionCache() if cache and model == FUSED else None,
             weights=weights,
             progress=report,

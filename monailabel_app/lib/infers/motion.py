@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import time
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+import numpy.typing as npt
+from cardiac_motion.cine import Cine
 from cardiac_motion.errors import InputError
 from cardiac_motion.io import write_labels
 from cardiac_motion.io.motion_folder import write_motion
@@ -27,6 +31,8 @@ from monailabel_app.lib.errors import NotFound, Unprocessable
 from monailabel_app.lib.infers.base import CineTask, ModelEntry, Outcome, RunContext, TaskParams
 from monailabel_app.lib.infers.key_frames import given_key_frames
 from monailabel_app.lib.memory import KnownMotions
+
+Labels = npt.NDArray[np.uint8]
 
 LABELS_FILE = "labels.nii.gz"
 _ALIGNING = 0.2
@@ -94,7 +100,7 @@ class MotionTask(CineTask):
         # Before anything that takes long: a label that does not fit is told at once.
         keys = given_key_frames(context, params.label_tag, params.key_frames)
         start = time.perf_counter()
-        aligned = self._alignment(context) if params.align else None
+        aligned = self._alignment(context, keys) if params.align else None
         known, from_cache = self._known_motion(context, model, params.reference, options, aligned)
         found = known.carry(keys, motion_seconds=time.perf_counter() - start, from_cache=from_cache)
         self._motions.trim()
@@ -109,15 +115,15 @@ class MotionTask(CineTask):
             summary["slice_shifts"] = aligned.summary()
         return Outcome(summary, file)
 
-    def _alignment(self, context: RunContext) -> MotionAlignment:
+    def _alignment(self, context: RunContext, drawn: Mapping[int, Labels] | None = None) -> MotionAlignment:
         """How the slices are aligned; the shifts are estimated once and kept with the motions.
 
         Raises:
             Unprocessable: a single slice, or a server without what segments it.
         """
         cine = context.case.cine
+        stack_to_align(cine)
         try:
-            check_stack(cine)
             segmentation = model_for_shifts()
         except InputError as error:
             raise Unprocessable(str(error), field="align") from None
@@ -129,6 +135,7 @@ class MotionTask(CineTask):
             return alignment_for_motion(
                 cine,
                 model=segmentation,
+                drawn=drawn,
                 cache=cache,
                 progress=lambda fraction, message: context.progress(_ALIGNING * fraction, message),
             )
@@ -162,6 +169,18 @@ class MotionTask(CineTask):
                 progress=lambda share, message: context.progress(begin + (0.95 - begin) * share, message),
             )
             return self._motions.put(key, motion), False
+
+
+def stack_to_align(cine: Cine) -> None:
+    """Refuse a single slice, which has no neighbours to be aligned with.
+
+    Raises:
+        Unprocessable: says so.
+    """
+    try:
+        check_stack(cine)
+    except InputError as error:
+        raise Unprocessable(str(error), field="align") from None
 
 
 def _refuse_what_is_not_there(params: MotionParams) -> None:

@@ -24,6 +24,7 @@ from pydantic import Field, TypeAdapter
 from monailabel_app.lib.errors import NotFound, Unprocessable
 from monailabel_app.lib.infers.base import CineTask, ModelEntry, Outcome, RunContext, TaskParams
 from monailabel_app.lib.infers.key_frames import checked_frames, given_key_frames
+from monailabel_app.lib.infers.motion import stack_to_align
 from monailabel_app.lib.memory import KnownMotions
 
 LABELS_FILE, ENTROPY_FILE = "labels.nii.gz", "entropy.nii.gz"
@@ -55,12 +56,14 @@ class FusedParams(SegmentationParams):
         label_tag: take the saved label of this tag, instead of one that comes with the request.
         motion_model: that carries the contours; see ``/info/``.
         motion_options: of it, by name.
+        align: whether its motion is estimated with the slices aligned.
     """
 
     key_frames: list[int] | None = None
     label_tag: str | None = None
     motion_model: str = DEFAULT_MOTION_MODEL
     motion_options: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
+    align: bool = False
 
 
 class SegmentationTask(CineTask):
@@ -141,6 +144,8 @@ class FusedTask(CineTask):
         motion_options = with_options(motion_model(params.motion_model).default_options, params.motion_options)
         options, frames = segmentation_options(params), chosen_frames(context, params)
         keys = given_key_frames(context, params.label_tag, params.key_frames)
+        if params.align:
+            stack_to_align(context.case.cine)
         with context.hold_device():
             found = segment_cine(
                 context.case.cine,
@@ -150,6 +155,7 @@ class FusedTask(CineTask):
                 key_frames=keys,
                 motion_model=params.motion_model,
                 motion_options=motion_options,
+                align=params.align,
                 cache=self._motions.on_disk,
                 progress=_most_of(context),
             )

@@ -66,6 +66,20 @@ def test_json_holds_the_measurements(capsys: pytest.CaptureFixture[str], studies
     assert all(math.isfinite(row["truth"]) for row in result["ejection"])
 
 
+def test_aligned_motion_is_scored_beside_the_native_one(
+    capsys: pytest.CaptureFixture[str], studies: Path, tmp_path: Path
+) -> None:
+    code, out, _ = run(capsys, "evaluate", studies / "heart-1", "-o", tmp_path / "e", "--json", "--align", *FAST)
+    assert code == 0
+    rows = json.loads(out)["structures"]
+    dice = {m: [r["dice_shared"] for r in rows if r["method"] == m] for m in ("recursive", "recursive-aligned")}
+    # Two slices cannot be aligned, and are taken as they are.
+    assert dice["recursive"] == dice["recursive-aligned"] != []
+    code, _, err = run(capsys, "evaluate", studies, "-o", tmp_path / "f", "--segmentation", "unet", "--align")
+    assert code != 0
+    assert "--align is for motion models, got it with --segmentation" in err
+
+
 def test_every_kind_of_figure(capsys: pytest.CaptureFixture[str], studies: Path, tmp_path: Path) -> None:
     data = tmp_path / "short-axis"
     for study in sorted(studies.iterdir()):
