@@ -17,7 +17,7 @@ from cardiac_motion.cine import Cine
 from cardiac_motion.errors import InputError
 from cardiac_motion.labels import STRUCTURES, Label
 from cardiac_motion.progress import Progress, silent
-from cardiac_motion.segmentation.anatomy import bridge_gaps, tidy
+from cardiac_motion.segmentation.anatomy import bridge_gaps, drop_bare_ends, tidy
 from cardiac_motion.segmentation.base import Floats, Segmentation, check_frames
 from cardiac_motion.segmentation.neighbours import neighbours
 from cardiac_motion.segmentation.strays import drop_apart, drop_strays
@@ -38,7 +38,8 @@ class SegmentationOptions:
         flips: mean of the probabilities of the image and its mirror images along both axes; four times the work.
         probabilities: of every class at every voxel.
         entropy: of the probabilities at every voxel.
-        tidy: one piece for each structure in a slice, no holes, the wall around the LV, no gaps in a stack.
+        tidy: one piece for each structure in a slice, no holes, the wall around the LV, no gaps in a stack,
+            no pool without a wall at its ends.
         view: "sax" or "lax"; "auto" takes a cine of a single slice for a long-axis view, any other for a
             short-axis stack.
     """
@@ -109,7 +110,7 @@ class NetworkSegmentation:
             apart as in training (`neighbours`).
     """
 
-    version = "4"
+    version = "5"
 
     def __init__(
         self, name: str, *, weights: str | Path | None = None, view: str = "sax", radius: int = 0
@@ -205,6 +206,7 @@ class NetworkSegmentation:
             labels = tidy(labels, cine.spacing, wall_encloses=is_stack)
             if is_stack:
                 pool = part[:, Label.LV]
+                labels = np.stack([drop_bare_ends(each) for each in labels])
                 labels = np.stack([bridge_gaps(*each, cine.spacing) for each in zip(labels, pool, strict=True)])
         return Segmentation(
             frames=frames,

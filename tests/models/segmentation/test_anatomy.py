@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from cardiac_motion.labels import Label
-from cardiac_motion.segmentation.anatomy import bridge_gaps, tidy, tidy_slice
+from cardiac_motion.segmentation.anatomy import bridge_gaps, drop_bare_ends, tidy, tidy_slice
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -73,6 +73,42 @@ def test_an_rv_around_the_lv_does_not_swallow_it() -> None:
     tidied = tidy_slice(labels, SPACING)
     np.testing.assert_array_equal(tidied == Label.LV, labels == Label.LV)
     np.testing.assert_array_equal(tidied == Label.MYO, labels == Label.MYO)
+
+
+def _bare(share: float) -> npt.NDArray[np.uint8]:
+    """A heart whose wall is gone but for about this share of its ring."""
+    labels = _heart()
+    y, x = np.mgrid[:64, :64]
+    turn = np.arctan2(y - 32, x - 36) / (2 * np.pi) % 1
+    labels[(labels == Label.MYO) & (turn >= share)] = Label.BACKGROUND
+    return labels
+
+
+def test_a_pool_without_a_wall_at_the_end_of_a_stack_goes() -> None:
+    heart, bare = _heart(), _bare(0.15)
+    empty = np.zeros_like(heart)
+    found = drop_bare_ends(np.stack([empty, bare, heart, heart, bare]))
+    assert [(plane == Label.LV).any() for plane in found] == [False, False, True, True, False]
+    for label in (Label.RV, Label.MYO):
+        np.testing.assert_array_equal(found[1] == label, bare == label)
+    np.testing.assert_array_equal(found[2], heart)
+
+
+@pytest.mark.parametrize(
+    "stack",
+    [
+        # The outflow tract takes half of the ring.
+        [_heart(), _heart(), _bare(0.5)],
+        # In the middle of the stack, where the network has missed the wall.
+        [_heart(), _bare(0.1), _heart()],
+        # No wall anywhere: nothing is told by it.
+        [_bare(0.0), _bare(0.0), _bare(0.0)],
+        [_bare(0.0)],
+        [np.zeros((64, 64), np.uint8)],
+    ],
+)
+def test_other_pools_stay(stack: list[npt.NDArray[np.uint8]]) -> None:
+    np.testing.assert_array_equal(drop_bare_ends(np.stack(stack)), np.stack(stack))
 
 
 def test_stacks_are_tidied_slice_by_slice() -> None:

@@ -19,10 +19,10 @@ from cardiac_motion.segmentation.registry import segmentation_model
 from scipy import ndimage
 from torch import Tensor, nn
 
-VERSION = "4"
-CONSTANTS = "f1115a3b0661f7330ecb8055e841d3a66daab6bb42fb0683d2808f1b832a4a48"
+VERSION = "5"
+CONSTANTS = "9df30c040ff1f2597ac7792d1b276e575ae1e9944c97bf64c2ff27dec2288405"
 """SHA-256 over the constants of that version."""
-VOXELS = {"sax": (3818, 19321, 3083), "lax": (3819, 18897, 2934)}
+VOXELS = {"sax": (7877, 31901, 5747), "lax": (7878, 30808, 9432)}
 """Of RV, MYO and LV that it makes of the same probabilities: stacks, and slices of the long axis."""
 
 MODULES = (working_grid, anatomy, neighbours, strays, window)
@@ -32,7 +32,7 @@ ADVICE = (
 
 
 class _Given(nn.Module):
-    """Answers with rings in noise: in pieces, with holes, in one slice without a pool, in the last one astray."""
+    """Answers with rings in noise: in pieces, with holes; a slice without a pool, one astray, the last one bare."""
 
     multiple = 16
 
@@ -52,6 +52,8 @@ class _Given(nn.Module):
             logits[:, 3] -= 3
         if self.asked == 2:
             logits[:, 2] += 9 * (np.hypot(j - 40, i - 40) < 14)
+        if self.asked == 5:
+            logits[:, 2] -= 9
         self.asked += 1
         return torch.from_numpy(logits).float() + 0.1 * x
 
@@ -73,7 +75,10 @@ def _fingerprint() -> str:
 def _voxels(cine: Cine, view: Any, weights: Any) -> npt.NDArray[np.intp]:
     model = NetworkSegmentation("unet", weights=weights, view=view)
     model.__dict__["_network"] = _Given()
-    labels = model.segment(cine, options=network.SegmentationOptions(view=view)).labels
+    frames = np.concatenate([cine.frames, cine.frames], axis=1)
+    labels = model.segment(
+        Cine(frames, cine.affine, cine.frame_times), options=network.SegmentationOptions(view=view)
+    ).labels
     return np.bincount(labels.ravel(), minlength=4)[1:]
 
 
