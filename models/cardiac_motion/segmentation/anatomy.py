@@ -96,10 +96,10 @@ def drop_bare_ends(labels: Labels) -> Labels:
 
 
 def _walled(plane: Labels) -> float:
-    """Share of the border of the LV's pool that is wall."""
+    """Share of the border of the LV's pool that is wall; 1 for a pool that fills the image."""
     pool = plane == Label.LV
     border = ndimage.binary_dilation(pool) & ~pool
-    return float((plane[border] == Label.MYO).mean())
+    return float((plane[border] == Label.MYO).mean()) if border.any() else 1.0
 
 
 def bridge_gaps(labels: Labels, pool: Probabilities, spacing: tuple[float, float, float]) -> Labels:
