@@ -178,7 +178,7 @@ def main(given: Sequence[str] | None = None) -> int:
             result |= {
                 "after": score(load_weights(trained.weights), folders["unseen"]),
                 "steps": trained.result.steps,
-                "best_step": trained.result.best_step,
+                "kept_step": trained.result.kept_step,
                 "ended_by": trained.result.reason,
                 "seconds": round(trained.result.seconds, 1),
                 "cpu_seconds": round(time.process_time() - start, 1),

@@ -1,13 +1,13 @@
 """`fused` beside propagation alone and the network alone: ejection fraction, and Dice from ED to ES.
 
-    python -m benchmarks.fusion [--phantoms 50] [--seeds report|tuning] [--weights FILE] [--flips] [--no-real]
-                                [--workers 1] [--picture FILE] [--markdown FILE]
+    python -m benchmarks.fusion [--phantoms 50] [--seeds report|tuning] [--first SEED] [--weights FILE] [--flips]
+                                [--no-real] [--workers 1] [--picture FILE] [--markdown FILE]
 
 The contours of ED, frame 0, are given as they are in the truth. Ejection fractions of the LV are compared with
 that of the true labels, slices summed in both; every method's own curve says where ED and ES are. Dice is of the
 whole stack at the true ES. Phantoms move through the planes of their slices; those beyond the seeds set apart for
-reports take the numbers that follow. Motions are kept in the cache, so that other weights take less time. Several
-workers take a phantom each, with one thread.
+reports take the numbers that follow; with --first they begin elsewhere. Motions are kept in the cache, so that
+other weights take less time. Several workers take a phantom each, with one thread.
 """
 
 from __future__ import annotations
@@ -218,6 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--phantoms", type=int, default=50)
     parser.add_argument("--seeds", choices=("report", "tuning"), default="report")
+    parser.add_argument("--first", type=int, help="seed of the first phantom, in place of those of --seeds")
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--flips", action="store_true")
     parser.add_argument("--no-real", action="store_true")
@@ -225,7 +226,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--picture", type=Path)
     parser.add_argument("--markdown", type=Path)
     chosen = parser.parse_args(arguments)
-    first = (REPORT_SEEDS if chosen.seeds == "report" else TUNING_SEEDS)[0]
+    first = chosen.first
+    if first is None:
+        first = (REPORT_SEEDS if chosen.seeds == "report" else TUNING_SEEDS)[0]
     network, estimator = segmentation_model("unet", weights=chosen.weights), motion_model()
     phantoms: list[Result] = []
     real: list[Result] = []

@@ -89,7 +89,7 @@ def work(folder: Path, model: str, steps: int, clips: int, *, kind: str, resume:
 
 
 def _keep(folder: Path, result: FitResult) -> None:
-    content = {"losses": result.losses, "validations": result.validations, "best_step": result.best_step}
+    content = {"losses": result.losses, "validations": result.validations, "kept_step": result.kept_step}
     (folder / "result.json").write_text(json.dumps(content), encoding="utf-8")
     torch.save(result.state, folder / "state.pt")
 

@@ -79,6 +79,6 @@ def train(
     answer(
         trained.to_json(),
         f"{trained.model}: {result.steps} steps in {result.seconds / 60:.1f} min (ended by its {result.reason}), "
-        f"best after step {result.best_step}\nvalidation: {figures}\nwritten to {trained.weights}",
+        f"weights of step {result.kept_step}\nvalidation: {figures}\nwritten to {trained.weights}",
         as_json=as_json,
     )

@@ -28,7 +28,7 @@ Weights of the model `{model}`. {summary}
 """
 
 _TRAINED = """| training | {steps} steps in {minutes:.0f} minutes on {machine}; ended by {reason} |
-| best weights | after step {best_step} |
+| weights | the {which}, after step {kept_step} |
 """
 
 _AVERAGED = """\
@@ -105,7 +105,8 @@ def model_card(
         minutes=result.seconds / 60,
         machine=machine(device),
         reason={"steps": "its steps", "minutes": "its minutes", "patience": "lack of progress"}[result.reason],
-        best_step=result.best_step,
+        which=options.keep,
+        kept_step=result.kept_step,
     )
     kept = ", ".join(f"{name} {value}" for name, value in asdict(options).items() if value is not None)
     return (

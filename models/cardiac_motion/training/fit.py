@@ -42,9 +42,10 @@ class FitResult:
     """What a run has found.
 
     Attributes:
-        state: the best weights, on the CPU; of several processes the first alone has them and their scores.
+        state: the weights that are kept, by `FitOptions.keep`, on the CPU; of several processes the first alone
+            has them and their scores.
         scores: of these weights, the score first.
-        best_step: after which they were.
+        kept_step: after which they were.
         steps: made.
         reason: why it ended: steps or minutes used up, or no better score for too long.
         losses: of each step.
@@ -54,7 +55,7 @@ class FitResult:
 
     state: dict[str, Tensor]
     scores: dict[str, float]
-    best_step: int
+    kept_step: int
     steps: int
     reason: Reason
     losses: list[float]
@@ -74,7 +75,8 @@ def fit(
 ) -> FitResult:
     """Train a network; AdamW, warm-up and half a cosine (see `FitOptions`), gradients clipped.
 
-    The weights with the best score are kept; those that it starts from count if they were given. Checkpoints are
+    The weights with the best score are kept, unless `FitOptions.keep` says otherwise; those that it starts from
+    count if they were given. Checkpoints are
     written at times, after each validation and when it is cancelled; a run that is killed resumes from the last.
     On a CPU a resumed run makes the same steps as an uninterrupted one, bit by bit, as long as the number of
     threads is the same and the clock decides nothing (`FitOptions.minutes`); on a GPU sums may have another order.
@@ -171,6 +173,9 @@ class _Run:
         try:
             if self.course.step < self.options.steps and not self._is_over():
                 trainer.run(self._batches())
+            if self.options.keep == "last" and self.world.of_first(not self._is_scored()):
+                # A run that was resumed when its time was up has made no step since its last checkpoint.
+                self._validate()
         except Cancelled:
             self._write()
             raise
@@ -178,16 +183,23 @@ class _Run:
             if self._writer is not None:
                 self._writer.close()
         course = self.course
+        state, scores, kept_step = course.best, course.best_scores, course.best_step
+        if self.options.keep == "last" and self.world.is_first:
+            state, (kept_step, scores) = self.network.state_dict(), course.validations[-1]
         return FitResult(
-            state={name: value.clone() for name, value in course.best.items()},
-            scores=course.best_scores,
-            best_step=course.best_step,
+            state={name: value.detach().cpu().clone() for name, value in state.items()},
+            scores=scores,
+            kept_step=kept_step,
             steps=course.step,
             reason=self.reason or "steps",
             losses=list(course.losses),
             validations=list(course.validations),
             seconds=self._seconds(),
         )
+
+    def _is_scored(self) -> bool:
+        """Whether the weights as they are have been validated."""
+        return bool(self.course.validations) and self.course.validations[-1][0] == self.course.step
 
     def _batches(self) -> DataLoader[Batch]:
         """Batches of the steps that are left."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 from cardiac_motion.errors import InputError
 
-MAY_CHANGE = frozenset({"minutes", "patience", "checkpoint_every", "workers"})
+MAY_CHANGE = frozenset({"minutes", "patience", "checkpoint_every", "workers", "keep"})
 """Options that a resumed run may have otherwise; the others decide what every step does."""
 
 
@@ -36,6 +36,8 @@ class FitOptions:
         minutes: of training, what was spent before resuming included; None for no limit.
         amp: mixed precision; None for on a GPU only.
         workers: processes that make batches ahead; 0 for none. The batches are the same.
+        keep: which weights a run gives: those of the best score, or the last, as when runs are to be compared that
+            are too short for their scores to tell.
     """
 
     steps: int = 4000
@@ -51,6 +53,7 @@ class FitOptions:
     minutes: float | None = None
     amp: bool | None = None
     workers: int = 0
+    keep: Literal["best", "last"] = "best"
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "validate_every", "checkpoint_every"):
@@ -65,6 +68,8 @@ class FitOptions:
             _check("patience", self.patience, 1, whole=True)
         if self.minutes is not None:
             _check("minutes", self.minutes, 0, is_open=True)
+        if self.keep not in ("best", "last"):
+            raise InputError(f"training option keep: expected best or last, got {self.keep!r}")
 
     def learning_rate_at(self, step: int, share: float) -> float:
         """The learning rate of a step, counted from 0.

@@ -66,7 +66,7 @@ class Trained:
             "card": str(self.weights.with_suffix(".md")),
             "sha256": self.checksum,
             "scores": self.scores,
-            "best_step": result.best_step,
+            "kept_step": result.kept_step,
             "steps": result.steps,
             "reason": result.reason,
             "seconds": round(result.seconds, 1),

@@ -32,7 +32,7 @@ ADVICE = (
 
 
 class _Given(nn.Module):
-    """Answers with rings in noise: in pieces, with holes; a slice without a pool, one astray, the last one bare."""
+    """Answers with rings in noise: in pieces, with holes; slices without a pool, astray, and the last one bare."""
 
     multiple = 16
 

@@ -60,7 +60,7 @@ def test_a_cancelled_run_resumes_as_if_nothing_had_been(make_task: Any, tmp_path
     parts = fit(make_task(), tmp_path / "parts", options=options, resume=True)
     assert parts.losses == whole.losses
     assert parts.validations == whole.validations
-    assert parts.best_step == whole.best_step
+    assert parts.kept_step == whole.kept_step
     assert all(torch.equal(parts.state[name], whole.state[name]) for name in whole.state)
     ends = [Checkpoint.read(tmp_path / name) for name in ("whole", "parts")]
     assert all(torch.equal(ends[0].network[name], ends[1].network[name]) for name in ends[0].network)
@@ -171,11 +171,38 @@ def test_it_stops_when_nothing_gets_better_and_keeps_the_best(make_task: Any, tm
     task = _scripted(make_task(), [0.2, math.nan, 0.5, 0.5, 0.4, 0.6])
     options = replace(task.recipe.fit, steps=50, validate_every=1, patience=2)
     result = fit(task, tmp_path / "run", options=options)
-    assert (result.reason, result.steps, result.best_step) == ("patience", 5, 3)
+    assert (result.reason, result.steps, result.kept_step) == ("patience", 5, 3)
     assert result.scores == {"score": 0.5}
     assert not torch.equal(
         result.state["heads.0.weight"], Checkpoint.read(tmp_path / "run").network["heads.0.weight"]
     )
+
+
+def test_the_last_weights_are_kept_if_asked_for(make_task: Any, tmp_path: Path) -> None:
+    task = _scripted(make_task(), [0.5, 0.3])
+    options = replace(task.recipe.fit, steps=2, validate_every=1, keep="last")
+    result = fit(task, tmp_path / "run", options=options)
+    assert (result.kept_step, result.scores) == (2, {"score": 0.3})
+    last = Checkpoint.read(tmp_path / "run").network
+    assert all(torch.equal(result.state[name], last[name]) for name in last)
+    # A run that has ended gives the others, too.
+    best = fit(task, tmp_path / "run", options=replace(options, keep="best"), resume=True)
+    assert (best.kept_step, best.scores) == (1, {"score": 0.5})
+    assert not all(torch.equal(best.state[name], last[name]) for name in last)
+
+
+def test_the_last_weights_have_a_score_where_a_resumed_run_is_over_at_once(make_task: Any, tmp_path: Path) -> None:
+    task = _scripted(make_task(), [0.4])
+    options = replace(task.recipe.fit, steps=50, validate_every=50, checkpoint_every=3, keep="last")
+
+    def stop(_fraction: float, message: str) -> None:
+        if message.startswith("step 3 "):
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        fit(task, tmp_path / "run", options=options, progress=stop)
+    result = fit(task, tmp_path / "run", options=replace(options, minutes=1e-9), resume=True)
+    assert (result.reason, result.kept_step, result.scores) == ("minutes", 3, {"score": 0.4})
 
 
 @pytest.mark.parametrize("scores", [[math.nan, 0.5, 0.9, 0.95], [math.nan, math.nan, 0.1, 0.2]])
@@ -184,7 +211,7 @@ def test_any_score_is_better_than_one_that_is_no_number(
 ) -> None:
     task = _scripted(make_task(), list(scores))
     result = fit(task, tmp_path / "run", options=replace(task.recipe.fit, steps=4, validate_every=1, patience=3))
-    assert (result.best_step, result.scores) == (4, {"score": scores[-1]})
+    assert (result.kept_step, result.scores) == (4, {"score": scores[-1]})
 
 
 def test_a_loss_that_is_no_number_is_one_error_and_the_last_checkpoint_stays(
@@ -226,7 +253,7 @@ def test_it_starts_from_weights_and_never_gives_worse_ones(make_task: Any, tmp_p
     task = _scripted(task, [0.9, 0.3])
     options = replace(task.recipe.fit, steps=2)
     result = fit(task, tmp_path / "second", options=options, start_from=start)
-    assert result.best_step == 0
+    assert result.kept_step == 0
     assert all(torch.equal(result.state[name], start[name]) for name in start)
     assert result.validations == [(0, {"score": 0.9}), (2, {"score": 0.3})]
     with pytest.raises(InputError, match=r"another network: no heads\.0\.bias"):
