@@ -23,7 +23,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from cardiac_motion.analysis.volumes import end_systole, volumes_ml
+from cardiac_motion.analysis.curves import end_systole
+from cardiac_motion.analysis.volumes import volumes_ml
 from cardiac_motion.atomic import atomic_path
 from cardiac_motion.cine import Cine
 from cardiac_motion.evaluation.tables import markdown_table, number

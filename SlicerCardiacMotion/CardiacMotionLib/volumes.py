@@ -9,18 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from CardiacMotionLib.curves import Curve, phases
 from CardiacMotionLib.errors import InputError
 from CardiacMotionLib.structures import BY_NAME, STRUCTURES
-
-Curve = npt.NDArray[np.float64]
 
 MYOCARDIAL_DENSITY = 1.05
 """Grams per millilitre."""
 
 _GUIDES = ("LV", "RV")
-_ENOUGH_FRAMES = 16
-_SPIKE = 0.25
-_MOST_SPIKES = 1 / 3
 
 
 class VolumeCurves:
@@ -65,42 +61,6 @@ class VolumeCurves:
         return {name: curve for name, curve in curves.items() if curve.any()}
 
 
-def end_diastole(volume: npt.ArrayLike) -> int:
-    """Frame of the largest volume of a ventricle (T,); single frames that stick out do not count."""
-    return int(np.argmax(without_outliers(volume)))
-
-
-def end_systole(volume: npt.ArrayLike) -> int:
-    """Frame of the smallest volume of a ventricle (T,); single frames that stick out do not count."""
-    return int(np.argmin(without_outliers(volume)))
-
-
-def without_outliers(volume: npt.ArrayLike) -> Curve:
-    """The curve (T,), frames that cannot be right replaced by what their neighbours say.
-
-    An empty frame is one that nobody has drawn. Of 16 frames or more, one that is above both its neighbours, or
-    below both, by more than a quarter of the curve's range cannot be right, unless more than a third of them are
-    so. The curve closes on itself.
-
-    Raises:
-        InputError: not a curve of finite volumes, none negative and not all of them zero.
-    """
-    curve = np.array(volume, dtype=np.float64)
-    if curve.ndim != 1 or not np.isfinite(curve).all() or (curve < 0).any() or not curve.any():
-        raise InputError(f"expected a volume curve (T,), finite, not negative and not all zero, got {volume!r}")
-    frames = len(curve)
-    drawn = np.flatnonzero(curve)
-    curve = np.interp(np.arange(frames), drawn, curve[drawn], period=frames)
-    if frames < _ENOUGH_FRAMES:
-        return curve
-    before, after = np.roll(curve, 1), np.roll(curve, -1)
-    excess = np.maximum(curve - np.maximum(before, after), np.minimum(before, after) - curve)
-    low, high = np.sort(curve)[[1, -2]]  # a spike must not set its own threshold
-    sticks_out = excess > _SPIKE * (high - low)
-    # Where so many do, nothing says which are right.
-    return curve if sticks_out.mean() > _MOST_SPIKES else np.where(sticks_out, (before + after) / 2, curve)
-
-
 @dataclass(frozen=True)
 class Ventricle:
     """Function of one ventricle: volumes in ml, ejection fraction in percent."""
@@ -135,7 +95,7 @@ def cardiac_function(
 
     Args:
         volumes: {structure: (T,) ml}, as `VolumeCurves.millilitres`.
-        ed: frame of end-diastole; by default that of the left ventricle's curve, or of the right one's.
+        ed: frame of end-diastole; by default that of the left ventricle's curve, or of the right one's (`phases`).
         es: frame of end-systole, likewise.
 
     Returns:
@@ -148,8 +108,9 @@ def cardiac_function(
     if guide is None:
         return None
     curves = {name: np.asarray(curve, dtype=np.float64) for name, curve in volumes.items()}
-    ed = end_diastole(curves[guide]) if ed is None else ed
-    es = end_systole(curves[guide]) if es is None else es
+    if ed is None or es is None:
+        found = phases(curves[guide])
+        ed, es = found[0] if ed is None else ed, found[1] if es is None else es
     for frame in (ed, es):
         if not 0 <= frame < len(curves[guide]):
             raise InputError(f"frames are counted from 0 to {len(curves[guide]) - 1}, got {frame}")

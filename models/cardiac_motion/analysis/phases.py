@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from cardiac_motion.analysis.volumes import FEWEST, Curve, end_diastole, end_systole, without_outliers
+from cardiac_motion.analysis.curves import FEWEST, Curve, end_diastole, end_systole, without_outliers
 
 HARMONICS = 4.0
 """Harmonics of the cycle that a volume curve consists of; this one passes by half."""

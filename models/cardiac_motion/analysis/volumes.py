@@ -9,25 +9,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cardiac_motion.analysis.curves import Curve
+from cardiac_motion.analysis.phases import phases
 from cardiac_motion.errors import InputError
 from cardiac_motion.labels import STRUCTURES, Label
 
-Curve = npt.NDArray[np.float64]
-
 MYOCARDIAL_DENSITY = 1.05
 """Grams per millilitre."""
-
-_MOST_OUTLIERS = 1 / 3
-"""Share of the frames that may stick out; where more do, it is not single frames that are wrong."""
 
 PLAUSIBLE_EJECTION_FRACTION = (5.0, 90.0)
 """Percent; one that is lower or higher comes from wrong contours, ED or ES rather than from a heart."""
 
 _VENTRICLES = (Label.LV, Label.RV)
-
-
-FEWEST = 16
-"""Frames of a cycle from which on a single frame that sticks out cannot be end-systole."""
 
 
 def volumes_ml(labels: npt.NDArray[np.integer[Any]], spacing: Sequence[float]) -> dict[Label, Curve]:
@@ -55,48 +48,6 @@ def volumes_ml(labels: npt.NDArray[np.integer[Any]], spacing: Sequence[float]) -
     # Frame by frame: counting a whole cine at once is several times slower.
     counts = {label: np.array([np.count_nonzero(frame == label) for frame in frames]) for label in STRUCTURES}
     return {label: count * millilitres for label, count in counts.items() if count.any()}
-
-
-def end_diastole(volume: npt.ArrayLike) -> int:
-    """Frame of the largest volume of a ventricle (T,); single frames that stick out do not count."""
-    return int(np.argmax(without_outliers(volume)))
-
-
-def end_systole(volume: npt.ArrayLike) -> int:
-    """Frame of the smallest volume of a ventricle (T,); single frames that stick out do not count."""
-    return int(np.argmin(without_outliers(volume)))
-
-
-def without_outliers(volume: npt.ArrayLike) -> Curve:
-    """The curve with frames that cannot be right replaced by what their neighbours say: (T,).
-
-    An empty frame of a curve that is not empty throughout is one without labels. A frame sticks out where it is
-    above both its neighbours in time, or below both, by more than a quarter of the curve's range; no heart does
-    that between two frames of a cine. Where more than a third of the frames do, nothing says which are right,
-    and all are left as they are. The curve closes on itself. One of fewer than 16 frames, in which it may well
-    happen at end-systole, only has its empty frames replaced.
-
-    Raises:
-        InputError: not a curve of finite, non-negative volumes, at least one of them above zero.
-    """
-    curve = np.array(volume, dtype=np.float64)
-    if curve.ndim != 1 or not np.isfinite(curve).all() or (curve < 0).any() or not curve.any():
-        raise InputError(
-            f"expected a volume curve (T,) of finite, non-negative values that are not all zero, got {volume!r}"
-        )
-    frames = len(curve)
-    known = np.flatnonzero(curve)
-    curve = np.interp(np.arange(frames), known, curve[known], period=frames)
-    if frames < FEWEST:
-        return curve
-    before, after = np.roll(curve, 1), np.roll(curve, -1)
-    excess = np.maximum(curve - np.maximum(before, after), np.minimum(before, after) - curve)
-    # The range without the extremes themselves, or a spike would set its own threshold.
-    low, high = np.sort(curve)[[1, -2]]
-    sticks_out = excess > 0.25 * (high - low)
-    if sticks_out.mean() > _MOST_OUTLIERS:
-        return curve
-    return np.where(sticks_out, (before + after) / 2, curve)
 
 
 def ejection_fraction(volume: npt.ArrayLike, *, ed: int, es: int) -> float:
@@ -181,7 +132,7 @@ def cardiac_function(
 
     Args:
         volumes: {structure: (T,) ml}, as `volumes_ml` gives.
-        ed: frame of end-diastole; by default that of the left ventricle's curve, or of the right one's.
+        ed: frame of end-diastole; by default that of the left ventricle's curve, or of the right one's (`phases`).
         es: frame of end-systole, likewise.
 
     Raises:
@@ -191,8 +142,9 @@ def cardiac_function(
     if guide is None:
         names = ", ".join(label.name for label in volumes) or "none"
         raise InputError(f"ED and ES are read off the volume of LV or RV, got the structures {names}")
-    ed = end_diastole(volumes[guide]) if ed is None else ed
-    es = end_systole(volumes[guide]) if es is None else es
+    if ed is None or es is None:
+        found = phases(volumes[guide])
+        ed, es = found[0] if ed is None else ed, found[1] if es is None else es
     ventricles = {}
     for label in _VENTRICLES:
         curve = np.asarray(volumes.get(label, ()), dtype=np.float64)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cardiac_motion.analysis.volumes import end_systole, volumes_ml
+from cardiac_motion.analysis.curves import end_systole
+from cardiac_motion.analysis.volumes import volumes_ml
 from cardiac_motion.cine import Cine
 from cardiac_motion.datasets import CaseData
 from cardiac_motion.errors import GeometryWarning, InputError

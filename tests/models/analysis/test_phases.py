@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from cardiac_motion.analysis.curves import end_diastole, end_systole
 from cardiac_motion.analysis.phases import noise_of, phases, smooth_cycle
-from cardiac_motion.analysis.volumes import end_diastole, end_systole
 from cardiac_motion.errors import InputError
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,14 +1,7 @@
 import numpy as np
 import pytest
-from cardiac_motion.analysis.volumes import (
-    cardiac_function,
-    ejection_fraction,
-    end_diastole,
-    end_systole,
-    mass_g,
-    volumes_ml,
-    without_outliers,
-)
+from cardiac_motion.analysis.curves import end_diastole, end_systole, without_outliers
+from cardiac_motion.analysis.volumes import cardiac_function, ejection_fraction, mass_g, volumes_ml
 from cardiac_motion.errors import InputError
 from cardiac_motion.labels import Label
 from hypothesis import given, settings

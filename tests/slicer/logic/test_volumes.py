@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from cardiac_motion.analysis import curves as package_curves
 from cardiac_motion.analysis import volumes as package
+from cardiac_motion.analysis.phases import phases as package_phases
 from cardiac_motion.labels import Label
 from cardiac_motion.phantom import PhantomStudy
+from CardiacMotionLib.curves import phases, without_outliers
 from CardiacMotionLib.errors import InputError
 from CardiacMotionLib.structures import STRUCTURES
-from CardiacMotionLib.volumes import VolumeCurves, cardiac_function, is_drawn_throughout, without_outliers
+from CardiacMotionLib.volumes import VolumeCurves, cardiac_function, is_drawn_throughout
 
 SPACING = (9.5, 1.4, 1.25)
 
@@ -57,13 +60,14 @@ def test_random_curves_with_gaps_and_spikes_are_read_as_the_package_does(seed: i
             package.cardiac_function(_as_package(curves))
         return
     for curve in curves.values():
-        np.testing.assert_array_equal(without_outliers(curve), package.without_outliers(curve))
+        np.testing.assert_array_equal(without_outliers(curve), package_curves.without_outliers(curve))
+        assert phases(curve) == package_phases(curve)
     try:
         expected = package.cardiac_function(_as_package(curves))
     except package.InputError:
         guide = curves.get("LV", curves.get("RV"))
         assert guide is not None
-        assert guide[package.end_diastole(guide)] == 0, "nothing is drawn where ED was filled in"
+        assert guide[package_phases(guide)[0]] == 0, "nothing is drawn where ED was filled in"
         function = cardiac_function(curves)
         assert function is None or "LV" not in function.ventricles
         return
