@@ -8,6 +8,7 @@ import math
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,35 @@ def test_one_frame_is_a_3d_label(client: Client, everything: Segmented, tmp_path
     found = labels_of(client.infer("unet", IMAGE, {"frame": 2}), tmp_path)
     assert not found.is_4d
     assert (found.labels[0] == everything.labels[2]).all()
+
+
+def test_deunet_is_hosted_beside_unet(
+    client: Client, here: Callable[..., Segmented], everything: Segmented, tmp_path: Path
+) -> None:
+    answer = client.infer("deunet", IMAGE, {"frames": [2]})
+    expected = here(model="deunet", frames=[2])
+    assert (labels_of(answer, tmp_path).labels[2] == expected.labels[0]).all()
+    assert answer.params["model"]["name"] == "deunet"
+    assert answer.params["model"]["weights"] == expected.weights_checksum != everything.weights_checksum
+
+
+def test_a_single_slice_is_segmented_as_a_long_axis_view(
+    client: Client, study: Study, everything: Segmented, tmp_path: Path
+) -> None:
+    single = replace(study.cine, frames=study.cine.frames[:, 1:2])
+    write_cine(tmp_path / "single.nii.gz", single)
+    client.put_image("single-slice", tmp_path / "single.nii.gz")
+    answer = client.infer("unet", "single-slice", {})
+    expected = segment_cine(read_cine(tmp_path / "single.nii.gz"))
+    found = labels_of(answer, tmp_path).labels
+    assert (found == expected.labels).all()
+    assert answer.params["structures"] == ["RV", "MYO", "LV", "LA", "RA"]
+    assert answer.params["model"]["weights"] != everything.weights_checksum
+    assert (answer.params["volumes_ml"], answer.params["slice_shifts"]) == ({}, None)
+    # Unless it is said to be one of the short axis.
+    told = client.infer("unet", "single-slice", {"options": {"view": "sax"}})
+    assert told.params["structures"] == ["RV", "MYO", "LV"]
+    assert told.params["model"]["weights"] == everything.weights_checksum
 
 
 def test_entropy_comes_beside_the_labels(
