@@ -9,8 +9,8 @@ from cardiac_motion.atomic import atomic_path
 from cardiac_motion.errors import InputError
 
 _HEAD = (
-    "On phantoms and real cines, Dice; how it was measured is in `docs/results.md` of the source. The real cines were "
-    "looked at while recipes were made, and are not unseen:"
+    "On phantoms and real cines, Dice; how it was measured is in `docs/results.md` of the source. The real cines "
+    "were looked at while recipes were made, and are not unseen:"
 )
 # What a new card says there, or what was put there before; failures that somebody has written down stay.
 _PLACE = re.compile(
