@@ -141,8 +141,9 @@ class MotionAlignment:
             return [f"the slices were not aligned: {self.reason}"]
         notes = list(self.kept.shifts.notes)
         if _INSTEAD in self.kept.source:
+            frames = ", ".join(map(str, self.kept.source.get("frames", ())))
             notes.append(
-                "the slices were aligned by contours that were drawn; of the segmentation: "
+                f"the slices were aligned by contours drawn on frames {frames}; of the segmentation: "
                 f"{self.kept.source[_INSTEAD]}"
             )
         if not self.kept.shifts.shifts_mm.any():
@@ -161,10 +162,41 @@ class MotionAlignment:
         return {name: found[name] for name in ("shifts_mm", "observed", "limited", "spread_mm", "notes")}
 
 
-def kept_alignment(cine: Cine, model: SegmentationModel, cache: ShiftCache | None) -> MotionAlignment | None:
-    """How a cine is aligned, if that is known from before."""
+def kept_alignment(
+    cine: Cine,
+    model: SegmentationModel,
+    cache: ShiftCache | None,
+    *,
+    drawn: Mapping[int, Labels] | None = None,
+) -> MotionAlignment | None:
+    """How a cine is aligned, if that is known from before.
+
+    Args:
+        cine: a stack.
+        model: that segments it.
+        cache: where shifts are kept.
+        drawn: labels (Z, Y, X) by frame. Where drawn labels served before, and these show the LV in more slices,
+            theirs take the place of what is kept.
+    """
     kept = None if cache is None else cache.get(key_of_shifts(cine, model))
-    return None if kept is None or kept.image_hash != cine.content_hash else MotionAlignment(kept)
+    if cache is None or kept is None or kept.image_hash != cine.content_hash:
+        return None
+    if _INSTEAD in kept.source and drawn:
+        better = _by_hand(cine, drawn, kept.source[_INSTEAD])
+        if better is not None and better.shifts.observed.sum() > kept.shifts.observed.sum():
+            kept = better
+            cache.put(key_of_shifts(cine, model), kept)
+    return MotionAlignment(kept)
+
+
+def _by_hand(cine: Cine, drawn: Mapping[int, Labels], reason: str) -> KeptShifts | None:
+    """Shifts from drawn labels where a segmentation does not suffice, for what reason; None if these do not either."""
+    frames = sorted(drawn)
+    try:
+        found = shifts_of_labels(cine, np.stack([drawn[t] for t in frames]))
+    except TooFewSlicesError:
+        return None
+    return replace(found, source={**found.source, "frames": frames, _INSTEAD: reason})
 
 
 def alignment_for_motion(
@@ -190,7 +222,7 @@ def alignment_for_motion(
     """
     check_stack(cine)
     model = model_for_shifts() if model is None else model
-    known = kept_alignment(cine, model, cache)
+    known = kept_alignment(cine, model, cache, drawn=drawn)
     if known is not None:
         return known
     _, labels = segment_for_shifts(cine, model, progress=progress)
@@ -209,20 +241,17 @@ def alignment_by(
 
     Not from what is drawn, though that be better: with every correction of a contour the motion would have to be
     estimated anew. Only where too few slices of the segmentation show the LV, as in a foreign contrast, drawn
-    labels are turned to, and the first shifts from such are kept. Where these do not suffice either there is
-    nothing to align by: that is told, not refused, since a motion can be estimated all the same.
+    labels are turned to; their shifts are kept until a drawing shows the LV in more slices. Where these do not
+    suffice either there is nothing to align by: that is told, not refused, since a motion can be estimated all the
+    same.
     """
     try:
         kept = shifts_of_segmentation(cine, model, labels)
     except TooFewSlicesError as error:
-        reason = str(error)
-        try:
-            if not drawn:
-                raise
-            by_hand = shifts_of_labels(cine, np.stack([drawn[t] for t in sorted(drawn)]))
-        except TooFewSlicesError:
-            return MotionAlignment(None, reason)
-        kept = replace(by_hand, source={**by_hand.source, "frames": sorted(drawn), _INSTEAD: reason})
+        by_hand = _by_hand(cine, drawn, str(error)) if drawn else None
+        if by_hand is None:
+            return MotionAlignment(None, str(error))
+        kept = by_hand
     if cache is not None:
         cache.put(key_of_shifts(cine, model), kept)
     return MotionAlignment(kept)

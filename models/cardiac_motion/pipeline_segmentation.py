@@ -23,6 +23,7 @@ from cardiac_motion.pipeline import estimate_motion, function_json, whole_number
 from cardiac_motion.pipeline_alignment import (
     MotionAlignment,
     alignment_by,
+    alignment_for_motion,
     check_stack,
     frames_for_shifts,
     kept_alignment,
@@ -76,6 +77,9 @@ class Segmented:
             asked for.
         region: in-plane part of the grid outside of which there is background beyond doubt; None for the whole
             plane.
+        slice_shifts: by which the slices were aligned for the motion of `fused`, as in the server's answers; None
+            where they were not.
+        is_aligned: whether that was asked for.
     """
 
     frames: tuple[int, ...]
@@ -93,6 +97,8 @@ class Segmented:
     motion: dict[str, Any] | None = field(default=None)
     probabilities: Floats | None = field(default=None)
     region: Region | None = field(default=None)
+    slice_shifts: dict[str, Any] | None = field(default=None)
+    is_aligned: bool = field(default=False)
 
     @cached_property
     def volumes_ml(self) -> dict[Label, npt.NDArray[np.float64]]:
@@ -136,6 +142,7 @@ class Segmented:
                 "weights": self.weights_checksum,
             },
             **({} if self.motion is None else {"motion": dict(self.motion)}),
+            **({"slice_shifts": self.slice_shifts} if self.is_aligned else {}),
             "frames": list(self.frames),
             "key_frames": list(self.key_frames),
             "volumes_ml": {s.name: [round(float(v), 3) for v in curve] for s, curve in self.volumes_ml.items()},
@@ -259,7 +266,7 @@ def _segment_fused(
     seen = network.segment(
         cine, options=replace(options, probabilities=True, entropy=False), progress=steps.of("segmentation")
     )
-    aligned = _alignment(cine, network, seen, key_frames, cache) if align else None
+    aligned = _alignment(cine, network, seen, options, key_frames, cache) if align else None
     motion, known = estimate_motion(
         cine,
         estimator,
@@ -289,6 +296,8 @@ def _segment_fused(
         motion={"name": motion.model, "version": whole_number(motion.version), "from_cache": known},
         probabilities=probabilities,
         region=found.region,
+        slice_shifts=aligned.summary() if aligned else None,
+        is_aligned=align,
     )
 
 
@@ -296,12 +305,16 @@ def _alignment(
     cine: Cine,
     network: SegmentationModel,
     seen: Segmentation,
+    options: SegmentationOptions,
     key_frames: Mapping[int, Labels],
     cache: MotionCache | None,
 ) -> MotionAlignment:
-    """How the slices are aligned, by the segmentation that is there already."""
+    """How the slices are aligned, by the segmentation that is there already if it is made as it is for shifts."""
     shifts = None if cache is None else ShiftCache.beside(cache)
-    known = kept_alignment(cine, network, shifts)
+    usual = SegmentationOptions()
+    if (options.flips, options.tidy) != (usual.flips, usual.tidy):
+        return alignment_for_motion(cine, model=network, drawn=key_frames, cache=shifts)
+    known = kept_alignment(cine, network, shifts, drawn=key_frames)
     if known is not None:
         return known
     labels = seen.labels[list(frames_for_shifts(cine.n_frames))]

@@ -104,10 +104,11 @@ def read_shifts(path: Path | str) -> KeptShifts:
 
 
 class ShiftCache:
-    """Shifts that were estimated from a segmentation once, by image and network; about a kilobyte each.
+    """Shifts that were estimated once, by image and network; about a kilobyte each.
 
-    A motion that was estimated on an aligned cine is known by the shifts, so that these must not change with the
-    machine or the day. A file that is damaged counts as absent. What cannot be written is not kept.
+    They are those of the network's segmentation, or of drawn labels where that did not suffice. A motion that was
+    estimated on an aligned cine is known by the shifts, so that these must not change with the machine or the day.
+    A file that is damaged counts as absent. What cannot be written is not kept.
 
     Args:
         folder: made when first needed.
@@ -147,7 +148,7 @@ class ShiftCache:
 def shift_key(
     cine: Cine, *, model: str, version: str, weights_checksum: str | None, frames: tuple[int, ...]
 ) -> str:
-    """The key of shifts: everything that they depend on."""
+    """The key of shifts: everything that those of a segmentation depend on."""
     return cache_key(
         image_hash=cine.content_hash,
         model=model,

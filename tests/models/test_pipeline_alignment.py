@@ -28,6 +28,7 @@ from cardiac_motion.pipeline_segmentation import segment_cine
 from cardiac_motion.registration.base import silent
 from cardiac_motion.registration.recursive.options import RecursiveOptions
 from cardiac_motion.segmentation.base import Segmentation
+from cardiac_motion.segmentation.network import SegmentationOptions
 from cardiac_motion.shift_files import ShiftCache
 
 T, Z, SIDE = 4, 7, 80
@@ -61,6 +62,8 @@ class Drawing:
         self, cine: Cine, *, frames: Sequence[int] | None = None, options: Any = None, progress: Any = silent
     ) -> Segmentation:
         self.calls += 1
+        progress(0.0, "drawing")
+        progress(1.0, "drawing")
         chosen = tuple(range(cine.n_frames)) if frames is None else tuple(frames)
         classes = (Label.BACKGROUND, Label.MYO, Label.LV)
         one = np.stack([self.labels == each for each in classes]).astype(np.float32)
@@ -84,6 +87,8 @@ class Lifting:
 
     def estimate(self, cine: Cine, *, reference: int = 0, options: Any = None, progress: Any = silent) -> Motion:
         self.seen.append(cine.shape)
+        progress(0.0, "lifting")
+        progress(1.0, "lifting")
         field = np.zeros((cine.n_frames, 3, *cine.shape[1:]), np.float32)
         field[1:, 0], field[1:, 2] = self.along_z, 0.75
         about: dict[str, Any] = {
@@ -163,13 +168,20 @@ def test_drawn_contours_serve_where_the_segmentation_does_not(cine: Cine, tmp_pa
     expected = shifts_of_labels(cine, _labels()).shifts
     assert (found.kept.shifts.shifts_mm == expected.shifts_mm).all(), "diastole alone"
     (warning,) = found.warnings(Lifting().estimate(cine))
-    assert warning.startswith("the slices were aligned by contours that were drawn; of the segmentation: expected")
+    assert warning.startswith("the slices were aligned by contours drawn on frames 0, 2; of the segmentation: exp")
     # A contour that is corrected later is no reason to estimate the motion anew.
     later = alignment_for_motion(cine, model=model, drawn={0: np.roll(_labels(), 3, axis=1)}, cache=cache)
     assert later.kept is not None
     assert (later.kept.shifts.shifts_mm == expected.shifts_mm).all()
     assert later.warnings(Lifting().estimate(cine)) == [warning]
     assert model.calls == 2
+    # One that was half drawn at first is.
+    half = ShiftCache.beside(MotionCache(tmp_path / "half"))
+    for slices, observed in ((4, 4), (Z, Z), (5, Z)):
+        drawn = {0: _labels(slices=slices)}
+        kept = alignment_for_motion(cine, model=Drawing(_labels(slices=3)), drawn=drawn, cache=half).kept
+        assert kept is not None
+        assert kept.shifts.observed.sum() == observed
     # Nor does a drawing count where the segmentation suffices.
     seen = alignment_for_motion(cine, model=Drawing(_labels()), drawn={0: np.roll(_labels(), 3, axis=1)})
     assert seen.kept is not None
@@ -192,9 +204,17 @@ def test_fused_has_its_motion_estimated_with_the_slices_aligned(
     assert motion.seen == [cine.shape, (T, *alignment.shape)]
     assert (found.motion or {})["from_cache"] is False
     assert (again.motion or {})["from_cache"] is True
-    assert any("contours that were drawn" in each for each in found.warnings) == (slices < Z)
+    assert any("contours drawn on frames 0;" in each for each in found.warnings) == (slices < Z)
     # One segmentation of all frames does for both.
     assert model.calls == 3
+    shifts = found.summary()["slice_shifts"]
+    assert shifts == again.summary()["slice_shifts"]
+    assert np.array(shifts["shifts_mm"]) == pytest.approx(alignment.shifts_mm, abs=1e-6)
+    assert "slice_shifts" not in segment_cine(cine, **arguments).summary()
+    # Shifts are those of the segmentation as it usually is, whatever is asked for.
+    other = {**arguments, "cache": MotionCache(tmp_path / "other")}
+    segment_cine(cine, **other, align=True, options=SegmentationOptions(tidy=False))
+    assert model.calls == 6
 
 
 def test_only_fused_and_only_stacks_are_aligned(cine: Cine) -> None:
@@ -218,6 +238,15 @@ def test_a_model_is_scored_with_the_slices_aligned(cine: Cine, monkeypatch: pyte
     single = Cine(cine.frames[:, :1], cine.affine, cine.frame_times)
     model.estimate(single)
     assert native.seen[1] == single.shape
+    assert steps == sorted(steps)
+    assert (steps[0], steps[-1]) == (0, 1)
+    monkeypatch.setattr(pipeline_alignment, "model_for_shifts", lambda: Drawing(_labels(slices=3)))
+    model.estimate_by({0: _labels()}, cine)
+    assert native.seen[2] == (T, *alignment.shape), "by the drawing where the segmentation does not suffice"
+    model.estimate(cine)
+    assert native.seen[3] == cine.shape
+    told = ("a single slice has no neighbours", "the slices were not aligned: expected at least 4")
+    assert [any(text in each for text in told) for each in model.unaligned] == [True, True]
 
 
 def test_nothing_to_correct_and_nothing_to_gain_are_told(cine: Cine) -> None:

@@ -74,14 +74,19 @@ def test_the_motion_is_that_of_the_aligned_slices_and_kept_apart(
     assert set(aligned.warnings(expected.motion)) <= set(first.params["warnings"])
 
 
-def test_fused_has_its_motion_aligned_by_the_same_shifts(client: Client, displaced: tuple[Path, Path]) -> None:
-    client.put_image("displaced", displaced[0])
+def test_fused_has_its_motion_aligned_by_the_same_shifts(
+    client: Client, displaced: tuple[Path, Path], tmp_path: Path
+) -> None:
+    # An image of its own, of which no motion is known.
+    cine = read_cine(displaced[0])
+    write_cine(tmp_path / "other.nii.gz", replace(cine, frames=cine.frames + 1))
+    client.put_image("displaced-too", tmp_path / "other.nii.gz")
     wanted = {"key_frames": [0], "motion_options": PARAMS["options"], "align": True}
-    answer = client.infer("fused", "displaced", wanted, label=displaced[1])
-    # The motion task has estimated this one, or will find it.
-    carried = client.infer("motion", "displaced", PARAMS, label=displaced[1])
+    answer = client.infer("fused", "displaced-too", wanted, label=displaced[1])
+    assert np.abs(answer.params["slice_shifts"]["shifts_mm"]).max() > 1
+    carried = client.infer("motion", "displaced-too", PARAMS, label=displaced[1])
     assert carried.params["motion_from_cache"]
-    assert answer.params["motion"]["name"] == carried.params["model"]["name"]
+    assert carried.params["slice_shifts"] == answer.params["slice_shifts"]
 
 
 def test_too_few_slices_are_told_and_a_single_one_is_refused(

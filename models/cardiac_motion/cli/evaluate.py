@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cardiac_motion.cli.console import answer, parse_settings, progress_bar
+from cardiac_motion.cli.console import answer, note, parse_settings, progress_bar
 from cardiac_motion.cli.outputs import check_output_folder
 from cardiac_motion.datasets import read_split
 from cardiac_motion.errors import InputError
@@ -102,6 +102,8 @@ def evaluate(
                 selection=selection,
                 progress=report,
             )
+        for text in dict.fromkeys(s for m in models.values() if isinstance(m, AlignedMotion) for s in m.unaligned):
+            note(text)
     _answer(found, output, as_json=as_json)
 
 

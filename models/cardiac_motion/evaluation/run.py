@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from cardiac_motion.analysis.volumes import ejection_fraction, volumes_ml
 from cardiac_motion.errors import InputError
+from cardiac_motion.evaluation.aligned import AlignedMotion
 from cardiac_motion.evaluation.cases import Case, case_of
 from cardiac_motion.evaluation.gallery import Gallery, write_figures
 from cardiac_motion.evaluation.report import EvaluationReport
@@ -119,9 +120,11 @@ def evaluate_case(
         report = part_of(progress, number, len(models), share=0.9, name=f"{case.name}, {name}")
         report(0.0, "motion")
         begin = time.perf_counter()
-        motion = model.estimate(
-            case.cine, reference=case.source, options=(options or {}).get(name), progress=report
-        )
+        chosen: dict[str, Any] = {"reference": case.source, "options": (options or {}).get(name)}
+        if isinstance(model, AlignedMotion):
+            motion = model.estimate_by({case.source: source_labels}, case.cine, **chosen, progress=report)
+        else:
+            motion = model.estimate(case.cine, **chosen, progress=report)
         seconds = time.perf_counter() - begin
         motion.check_belongs_to(case.cine)
         report(1.0, "scores")

@@ -18,7 +18,8 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed.nn.functional import all_gather
+from torch.autograd import Function
+from torch.autograd.function import FunctionCtx
 from torch.nn.parallel import DistributedDataParallel
 
 from cardiac_motion.errors import InputError
@@ -75,7 +76,7 @@ class World:
         A loss of them is the same in all processes, and its gradient reaches the samples of each n-fold, as those
         of n losses; `shared` takes the mean.
         """
-        return value if self.size == 1 else torch.cat(all_gather(value.contiguous()))
+        return value if self.size == 1 else _Gathered.apply(value, self)
 
     def of_first(self, value: Value) -> Value:
         """What the first process has, in all of them."""
@@ -95,6 +96,25 @@ class World:
         if self.size == 1:
             return module
         return DistributedDataParallel(module, device_ids=[device] if device.type == "cuda" else None)
+
+
+class _Gathered(Function):
+    """The samples of all processes; the gradient of each is the sum of what all processes have for it."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, value: Tensor, world: World) -> Tensor:
+        ctx.world = world  # type: ignore[attr-defined]
+        value = value.contiguous()
+        parts = [torch.empty_like(value) for _ in range(world.size)]
+        distributed.all_gather(parts, value)
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor, None]:
+        world: World = ctx.world  # type: ignore[attr-defined]
+        total = gradients[0].contiguous().clone()
+        distributed.all_reduce(total)
+        return total.chunk(world.size)[world.rank], None
 
 
 def is_started_by_torchrun() -> bool:

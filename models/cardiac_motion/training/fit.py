@@ -173,9 +173,10 @@ class _Run:
         try:
             if self.course.step < self.options.steps and not self._is_over():
                 trainer.run(self._batches())
-            if self.options.keep == "last" and self.world.of_first(not self._is_scored()):
+            if self.world.of_first(not self._has_result()):
                 # A run that was resumed when its time was up has made no step since its last checkpoint.
                 self._validate()
+                self._write()
         except Cancelled:
             self._write()
             raise
@@ -197,9 +198,12 @@ class _Run:
             seconds=self._seconds(),
         )
 
-    def _is_scored(self) -> bool:
-        """Whether the weights as they are have been validated."""
-        return bool(self.course.validations) and self.course.validations[-1][0] == self.course.step
+    def _has_result(self) -> bool:
+        """Whether what is kept has been validated."""
+        course = self.course
+        if self.options.keep == "best":
+            return bool(course.best)
+        return bool(course.validations) and course.validations[-1][0] == course.step
 
     def _batches(self) -> DataLoader[Batch]:
         """Batches of the steps that are left."""

@@ -128,7 +128,7 @@ class MotionTask(CineTask):
         except InputError as error:
             raise Unprocessable(str(error), field="align") from None
         cache = ShiftCache.beside(self._motions.on_disk)
-        known = kept_alignment(cine, segmentation, cache)
+        known = kept_alignment(cine, segmentation, cache, drawn=drawn)
         if known is not None:
             return known
         with context.hold_device():

@@ -210,12 +210,13 @@ def _answer(context: RunContext, params: SegmentationParams, found: Segmented) -
     summary["frames"] = list(found.frames)
     summary["warnings"] = [*context.case.notes, *summary["warnings"]]
     summary["structures"] = [structure.name for structure in found.structures]
-    summary["slice_shifts"] = None
-    try:
-        if not is_3d:
-            summary["slice_shifts"] = slice_shifts(found, cine)
-    except TooFewSlicesError as error:
-        summary["warnings"].append(f"no misalignment of the slices can be told: {error}")
+    if not found.is_aligned:
+        summary["slice_shifts"] = None
+        try:
+            if not is_3d:
+                summary["slice_shifts"] = slice_shifts(found, cine)
+        except TooFewSlicesError as error:
+            summary["warnings"].append(f"no misalignment of the slices can be told: {error}")
     labels = context.folder / LABELS_FILE
     write_labels(labels, _on_all_frames(found.labels, found.frames, cine, is_3d), cine)
     if not params.entropy:

@@ -69,8 +69,9 @@ def test_json_holds_the_measurements(capsys: pytest.CaptureFixture[str], studies
 def test_aligned_motion_is_scored_beside_the_native_one(
     capsys: pytest.CaptureFixture[str], studies: Path, tmp_path: Path
 ) -> None:
-    code, out, _ = run(capsys, "evaluate", studies / "heart-1", "-o", tmp_path / "e", "--json", "--align", *FAST)
+    code, out, err = run(capsys, "evaluate", studies / "heart-1", "-o", tmp_path / "e", "--json", "--align", *FAST)
     assert code == 0
+    assert "the slices were not aligned: expected at least 4 slices" in err
     rows = json.loads(out)["structures"]
     dice = {m: [r["dice_shared"] for r in rows if r["method"] == m] for m in ("recursive", "recursive-aligned")}
     # Two slices cannot be aligned, and are taken as they are.

@@ -37,7 +37,7 @@ def _run(folder: Path, size: int, dice_over: str) -> list[dict[str, Any]]:
         environment = os.environ | {name: str(value) for name, value in world.items()} | {"OMP_NUM_THREADS": "1"}
         processes.append(
             subprocess.Popen(
-                [sys.executable, str(SCRIPT), str(folder), dice_over],
+                [sys.executable, "-W", "error::FutureWarning", str(SCRIPT), str(folder), dice_over],
                 env=environment,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -191,9 +191,12 @@ def test_the_last_weights_are_kept_if_asked_for(make_task: Any, tmp_path: Path) 
     assert not all(torch.equal(best.state[name], last[name]) for name in last)
 
 
-def test_the_last_weights_have_a_score_where_a_resumed_run_is_over_at_once(make_task: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_a_resumed_run_that_is_over_at_once_has_weights_and_their_score(
+    make_task: Any, tmp_path: Path, keep: Any
+) -> None:
     task = _scripted(make_task(), [0.4])
-    options = replace(task.recipe.fit, steps=50, validate_every=50, checkpoint_every=3, keep="last")
+    options = replace(task.recipe.fit, steps=50, validate_every=50, checkpoint_every=3, keep=keep)
 
     def stop(_fraction: float, message: str) -> None:
         if message.startswith("step 3 "):
@@ -203,6 +206,8 @@ def test_the_last_weights_have_a_score_where_a_resumed_run_is_over_at_once(make_
         fit(task, tmp_path / "run", options=options, progress=stop)
     result = fit(task, tmp_path / "run", options=replace(options, minutes=1e-9), resume=True)
     assert (result.reason, result.kept_step, result.scores) == ("minutes", 3, {"score": 0.4})
+    assert result.state
+    assert Checkpoint.read(tmp_path / "run").course.best_step == 3
 
 
 @pytest.mark.parametrize("scores", [[math.nan, 0.5, 0.9, 0.95], [math.nan, math.nan, 0.1, 0.2]])
