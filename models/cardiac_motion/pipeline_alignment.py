@@ -190,7 +190,7 @@ def kept_alignment(
 
 
 def _by_hand(cine: Cine, drawn: Mapping[int, Labels], reason: str) -> KeptShifts | None:
-    """Shifts from drawn labels where a segmentation does not suffice, for what reason; None if these do not either."""
+    """Shifts from drawn labels where a segmentation, for this reason, does not do; None if they do not either."""
     frames = sorted(drawn)
     try:
         found = shifts_of_labels(cine, np.stack([drawn[t] for t in frames]))
