@@ -17,13 +17,15 @@ from benchmarks import fusion
 from benchmarks.segmentation import dice
 from benchmarks.slice_alignment import Residual, displaced_study, found_by
 
-FRAMES = 6
+FRAMES = 5
 
 
 @pytest.fixture(scope="module")
 def study() -> PhantomStudy:
     """A phantom that moves through the planes of its slices, and its long-axis cines."""
-    options = PhantomOptions(frames=FRAMES, long_axis_views=True, motion_truth=False)
+    options = PhantomOptions(
+        frames=FRAMES, matrix=(160, 160), pixel_spacing=1.9, long_axis_views=True, motion_truth=False
+    )
     return make_study(TEST_SEEDS[3], options)
 
 

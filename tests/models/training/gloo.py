@@ -16,6 +16,8 @@ from cardiac_motion.training.recipes.segmentation import SegmentationTask
 sys.path.insert(0, str(Path(__file__).parents[3]))
 from tests.models.training.conftest import Discs, tiny_recipe
 
+DICE_OVER = ("slice", "batch")
+
 
 def shared_run(dice_over: str) -> tuple[SegmentationTask, FitOptions]:
     """What is trained by one and by two processes, with Dice over each "slice" or over the "batch"."""
@@ -24,26 +26,28 @@ def shared_run(dice_over: str) -> tuple[SegmentationTask, FitOptions]:
     return task, replace(recipe.fit, steps=12, learning_rate=2e-3, patience=50)
 
 
-def main(folder: Path, dice_over: str) -> None:
+def main(folder: Path) -> None:
     torch.set_num_threads(1)
-    task, options = shared_run(dice_over)
-    messages: list[str] = []
-
-    def progress(_fraction: float, message: str) -> None:
-        messages.append(message)
-
+    found = {}
     with process_group() as device:
         world = World.current()
-        result = fit(task, folder / "run", options=options, device=device, progress=progress)
-    found = {
-        "size": world.size,
-        "losses": result.losses,
-        "validations": result.validations,
-        "messages": len(messages),
-        "has_state": bool(result.state),
-    }
+        for dice_over in DICE_OVER:
+            task, options = shared_run(dice_over)
+            messages: list[str] = []
+
+            def progress(_fraction: float, message: str, messages: list[str] = messages) -> None:
+                messages.append(message)
+
+            result = fit(task, folder / dice_over, options=options, device=device, progress=progress)
+            found[dice_over] = {
+                "size": world.size,
+                "losses": result.losses,
+                "validations": result.validations,
+                "messages": len(messages),
+                "has_state": bool(result.state),
+            }
     (folder / f"rank_{world.rank}.json").write_text(json.dumps(found))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]))

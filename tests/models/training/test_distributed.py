@@ -16,12 +16,12 @@ from cardiac_motion.training.distributed import World, process_group
 from cardiac_motion.training.fit import fit
 
 from tests.models.training.conftest import free_port
-from tests.models.training.gloo import shared_run
+from tests.models.training.gloo import DICE_OVER, shared_run
 
 SCRIPT = Path(__file__).with_name("gloo.py")
 
 
-def _run(folder: Path, size: int, dice_over: str) -> list[dict[str, Any]]:
+def _run(folder: Path, size: int) -> list[dict[str, Any]]:
     """Train with so many processes; what each of them found."""
     folder.mkdir(exist_ok=True)
     port = str(free_port())
@@ -37,7 +37,7 @@ def _run(folder: Path, size: int, dice_over: str) -> list[dict[str, Any]]:
         environment = os.environ | {name: str(value) for name, value in world.items()} | {"OMP_NUM_THREADS": "1"}
         processes.append(
             subprocess.Popen(
-                [sys.executable, "-W", "error::FutureWarning", str(SCRIPT), str(folder), dice_over],
+                [sys.executable, "-W", "error::FutureWarning", str(SCRIPT), str(folder)],
                 env=environment,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -50,11 +50,21 @@ def _run(folder: Path, size: int, dice_over: str) -> list[dict[str, Any]]:
     return [json.loads((folder / f"rank_{rank}.json").read_text()) for rank in range(size)]
 
 
-@pytest.mark.parametrize("dice_over", ["slice", "batch"])
-def test_two_processes_train_as_one_does(tmp_path: Path, dice_over: str) -> None:
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+    """What two processes found, and their folder."""
+    folder = tmp_path_factory.mktemp("both")
+    return folder, _run(folder, 2)
+
+
+@pytest.mark.parametrize("dice_over", DICE_OVER)
+def test_two_processes_train_as_one_does(
+    both: tuple[Path, list[dict[str, Any]]], tmp_path: Path, dice_over: str
+) -> None:
     task, options = shared_run(dice_over)
     one = fit(task, tmp_path / "one", options=options)
-    first, second = _run(tmp_path / "two", 2, dice_over)
+    folder, found = both
+    first, second = (each[dice_over] for each in found)
     assert first["size"] == 2
     assert len(first["losses"]) == options.steps
     assert first["losses"] == second["losses"]
@@ -66,7 +76,7 @@ def test_two_processes_train_as_one_does(tmp_path: Path, dice_over: str) -> None
     assert (first["messages"], second["messages"]) == (options.steps, 0)
     assert (first["has_state"], second["has_state"]) == (True, False)
     assert second["validations"] == []
-    assert sorted(path.name.split(".")[0] for path in (tmp_path / "two" / "run").iterdir()) == [
+    assert sorted(path.name.split(".")[0] for path in (folder / dice_over).iterdir()) == [
         "checkpoint",
         "events",
     ]
