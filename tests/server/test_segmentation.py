@@ -272,7 +272,7 @@ def test_a_job_has_progress_and_is_cancelled_by_it(client: Client, study: Study)
     assert seen[-1] == 1.0
 
     def stop(fraction: float, _message: str) -> None:
-        if fraction > 0.4:  # while it estimates the motion
+        if fraction > 0.36:  # while it estimates the motion
             raise Cancelled
 
     params = {"key_frames": [0], "motion_options": SLOW}
