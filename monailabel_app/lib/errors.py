@@ -102,6 +102,13 @@ class Damaged(RequestError):
     default_code = "damaged"
 
 
+class HeadTooLarge(RequestError):
+    """A request whose address and headers are beyond the limit."""
+
+    status = 431
+    default_code = "too_large"
+
+
 class InternalError(RequestError):
     """A mistake in the server, or something wrong with its machine."""
 

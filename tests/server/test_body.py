@@ -14,9 +14,9 @@ import uvicorn
 from starlette.datastructures import Headers
 from starlette.types import Message
 
-from monailabel_app.lib.errors import TooLarge
+from monailabel_app.lib.errors import HeadTooLarge, TooLarge
 from monailabel_app.lib.web import body as body_module
-from monailabel_app.lib.web import protocol
+from monailabel_app.lib.web import guard, protocol
 from monailabel_app.lib.web.body import Body, TooSlow
 
 
@@ -66,6 +66,24 @@ def test_a_body_that_stops_or_drips_is_ended(monkeypatch: pytest.MonkeyPatch) ->
         read(Body(chunks(*[1] * 50, pause=0.03), headers(content_length="50"), 100), 50)
     monkeypatch.setattr(body_module, "LEAST_BYTES_PER_SECOND", 1)
     read(Body(chunks(*[1] * 10, pause=0.03), headers(content_length="10"), 100), 10)
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        {"headers": [(b"x-long", b"a" * guard.HEAD_BYTES)]},
+        {"headers": [(b"x", b"a")] * (guard.HEAD_BYTES // 2)},
+        {"query_string": b"a" * guard.HEAD_BYTES},
+        {"path": "/" + "a" * guard.HEAD_BYTES},
+        {"raw_path": b"/" + b"a" * guard.HEAD_BYTES},
+    ],
+)
+def test_a_head_is_counted_however_it_came(scope: dict[str, Any]) -> None:
+    usual = {"path": "/info/", "raw_path": b"/info/", "query_string": b"", "headers": [(b"host", b"localhost")]}
+    guard.check_head(usual)
+    long = usual | scope | ({} if "path" not in scope else {"raw_path": None})
+    with pytest.raises(HeadTooLarge, match="at most 65536 bytes together"):
+        guard.check_head(long)
 
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from monailabel_app.lib.errors import Stopping, as_request_error
+from monailabel_app.lib.errors import HeadTooLarge, Stopping, as_request_error
 from monailabel_app.lib.logs import log_event, where_of
 from monailabel_app.lib.settings import ServerSettings
 from monailabel_app.lib.web.access import check_host_and_origin
@@ -22,6 +22,10 @@ _UPLOADS = {
     "POST": ("/infer/", "/jobs/infer/", "/datastore/dicom", "/jobs/datastore/dicom"),
 }
 """Routes that take files, which go to disk as they come; what others are sent is held in memory."""
+
+HEAD_BYTES = 64 * 1024
+"""Of an address and headers together. h11 holds heads to as much only if they come in pieces: one that is read in
+one go is whole before it is measured."""
 
 _logger = logging.getLogger(__name__)
 
@@ -47,6 +51,7 @@ class Guard:
         body = Body(receive, headers, self._limit(scope, headers))
         answer = _Answer(send, body)
         try:
+            check_head(scope)
             check_host_and_origin(headers, self._settings)
             body.check_length()
             await self._app(scope, body, answer)
@@ -83,6 +88,18 @@ class Guard:
         if origin is None or origin not in self._settings.allowed_origins:
             return {}
         return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+
+
+def check_head(scope: Scope) -> None:
+    """Refuse a request whose address and headers are too long together.
+
+    Raises:
+        HeadTooLarge: says how long they may be.
+    """
+    path = scope.get("raw_path") or scope["path"].encode()
+    parts = [path, scope["query_string"], *(part for header in scope["headers"] for part in header)]
+    if sum(map(len, parts)) > HEAD_BYTES:
+        raise HeadTooLarge(f"expected an address and headers of at most {HEAD_BYTES} bytes together, got more")
 
 
 class _Answer:
