@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from cardiac_motion.analysis.curves import FEWEST, Curve, end_diastole, end_systole, without_outliers
+from cardiac_motion.analysis.curves import FEWEST, Curve, without_outliers
 
 HARMONICS = 4.0
 """Harmonics of the cycle that a volume curve consists of; this one passes by half."""
@@ -42,7 +42,7 @@ def phases(volume: npt.ArrayLike) -> tuple[int, int]:
     """
     curve = without_outliers(volume)
     if len(curve) < FEWEST:
-        return end_diastole(volume), end_systole(volume)
+        return int(np.argmax(curve)), int(np.argmin(curve))
     smooth, noise = smooth_cycle(curve), noise_of(curve)
     kept = curve == np.asarray(volume, dtype=np.float64)
     return _extreme(curve, smooth, kept, noise), _extreme(-curve, -smooth, kept, noise)
