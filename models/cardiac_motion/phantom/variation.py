@@ -58,7 +58,7 @@ def vary_heart(heart: Heart, rng: np.random.Generator) -> Heart:
         rv_half_angle=uniform(0.95, 1.5),
         rvot_height=uniform(10, 26),
         rv_trabeculae=uniform(0.2, 1.7),
-        lv_trabeculae=uniform(0.1, 2.0),
+        lv_trabeculae=uniform(0.1, 1.65),
         la_radii=atrium(29 * la, 24 * la, 25 * la),
         la_centre=(la_x, la_y, length + 20 * la),
         ra_radii=atrium(24 * ra, 28 * ra, 25 * ra),

@@ -20,7 +20,7 @@ from cardiac_motion.errors import InputError
 from cardiac_motion.training.options import FitOptions
 
 NAME = "checkpoint.pt"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass

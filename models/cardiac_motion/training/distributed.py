@@ -1,29 +1,27 @@
 """Several processes that train one network together, each on its share of every batch.
 
 Started by ``torchrun … -m cardiac_motion.train MODEL …``; on GPUs they talk through NCCL, on CPUs through gloo.
-The first process alone validates, writes and reports. Each process makes the whole batch of a step and takes every
-n-th sample of it, so that the samples of a step are the same however many processes there are; n processes then
-differ from one by rounding alone, which training lets grow, and by what dropout draws. A loss of all samples of a
-batch together, not the mean of a loss of each, is of what all processes have (`World.gathered`).
+The first process alone validates, writes and reports. Each process makes the whole batch of a step and takes its
+share of the parts into which the batch is divided, so that the samples of a part are the same however many
+processes there are, and so is what dropout draws for it. Two processes of a part each then make on a CPU the very
+steps that one makes, given as many threads in each; where gradients are added up in another order, they differ by
+rounding, which training lets grow.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.autograd import Function
-from torch.autograd.function import FunctionCtx
 from torch.nn.parallel import DistributedDataParallel
 
 from cardiac_motion.errors import InputError
-from cardiac_motion.training.task import Batch
 
 Value = TypeVar("Value")
 _PATIENCE = timedelta(hours=6)
@@ -49,18 +47,21 @@ class World:
         """Whether this process is the one that validates, writes and reports."""
         return self.rank == 0
 
-    def check_batch(self, size: int) -> None:
-        """Refuse a batch that cannot be shared evenly, of which the mean would not be the mean of the shares.
+    def check_parts(self, parts: int) -> None:
+        """Refuse parts of a batch that cannot be shared evenly: the mean would not be that of the shares.
 
         Raises:
             InputError: says what would do.
         """
-        if size % self.size:
-            raise InputError(f"expected a batch that {self.size} processes can share evenly, got {size}")
+        if parts % self.size:
+            raise InputError(
+                f"expected batches in parts that {self.size} processes can share evenly, got {parts}: give "
+                f"--option parts={self.size}"
+            )
 
-    def share(self, batch: Batch) -> Batch:
-        """The samples of a batch that are for this process."""
-        return tuple(each[self.rank :: self.size] for each in batch)
+    def share(self, parts: int) -> range:
+        """The parts of a batch that are for this process."""
+        return range(self.rank, parts, self.size)
 
     def mean(self, value: Tensor) -> Tensor:
         """The mean of a tensor over all processes."""
@@ -69,14 +70,6 @@ class World:
         total = value.detach().clone()
         distributed.all_reduce(total)
         return total / self.size
-
-    def gathered(self, value: Tensor) -> Tensor:
-        """The samples (B, ...) of all processes, (n B, ...), those of the first one first; differentiable.
-
-        A loss of them is the same in all processes, and its gradient reaches the samples of each n-fold, as those
-        of n losses; `shared` takes the mean.
-        """
-        return value if self.size == 1 else _Gathered.apply(value, self)
 
     def of_first(self, value: Value) -> Value:
         """What the first process has, in all of them."""
@@ -97,24 +90,10 @@ class World:
             return module
         return DistributedDataParallel(module, device_ids=[device] if device.type == "cuda" else None)
 
-
-class _Gathered(Function):
-    """The samples of all processes; the gradient of each is the sum of what all processes have for it."""
-
     @staticmethod
-    def forward(ctx: FunctionCtx, value: Tensor, world: World) -> Tensor:
-        ctx.world = world  # type: ignore[attr-defined]
-        value = value.contiguous()
-        parts = [torch.empty_like(value) for _ in range(world.size)]
-        distributed.all_gather(parts, value)
-        return torch.cat(parts)
-
-    @staticmethod
-    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor, None]:
-        world: World = ctx.world  # type: ignore[attr-defined]
-        total = gradients[0].contiguous().clone()
-        distributed.all_reduce(total)
-        return total.chunk(world.size)[world.rank], None
+    def unshared(module: nn.Module) -> AbstractContextManager[None]:
+        """In which a shared module adds up gradients of this process; the next outside shares them all."""
+        return module.no_sync() if isinstance(module, DistributedDataParallel) else nullcontext()
 
 
 def is_started_by_torchrun() -> bool:

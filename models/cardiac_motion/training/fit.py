@@ -7,6 +7,7 @@ import math
 import time
 import warnings
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -31,6 +32,8 @@ with warnings.catch_warnings():
     from torch.utils.tensorboard import SummaryWriter
 
 Reason = Literal["steps", "minutes", "patience"]
+_Parts = dict[int, Batch]
+"""Parts of a batch by their number."""
 
 _log = logging.getLogger(f"{__name__}.engine")
 # Errors are raised; the engine would print them as well.
@@ -99,7 +102,7 @@ def fit(
         Cancelled: from the progress callback; what was done can be resumed.
     """
     world = World.current()
-    world.check_batch(options.batch)
+    world.check_parts(options.parts)
     folder, device = Path(folder), training_device(device)
     found = None
     if world.is_first:
@@ -205,12 +208,12 @@ class _Run:
             return bool(course.best)
         return bool(course.validations) and course.validations[-1][0] == course.step
 
-    def _batches(self) -> DataLoader[Batch]:
-        """Batches of the steps that are left."""
+    def _batches(self) -> DataLoader[_Parts]:
+        """What this process has of the batches of the steps that are left."""
         steps = range(self.course.step, self.options.steps)
         workers = self.options.workers
         return DataLoader(
-            _Batches(self.task, self.options.batch, self.world),
+            _Batches(self.task, self.options, self.world),
             batch_size=None,
             sampler=steps,
             num_workers=workers,
@@ -220,22 +223,23 @@ class _Run:
             pin_memory=self.device.type == "cuda",
         )
 
-    def _update(self, _engine: Engine, batch: Batch) -> float:
-        """One step; the loss, a mean over all processes."""
+    def _update(self, _engine: Engine, parts: _Parts) -> float:
+        """One step; the loss, a mean over all parts of the batch."""
         step, options = self.course.step, self.options
-        seed_step(options.seed, step, self.world.rank)
         rate = options.learning_rate_at(step, self._share())
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.network.train()
         self.optimiser.zero_grad(set_to_none=True)
-        batch = tuple(each.to(self.device, non_blocking=True) for each in batch)
-        with torch.autocast(self.device.type, dtype=torch.float16, enabled=self.uses_amp):
-            loss = self.loss(*batch)
-        mean = float(self.world.mean(loss.detach()))
+        total = torch.zeros((), device=self.device)
+        for number, part in parts.items():
+            seed_step(options.seed, step, number)
+            is_last = number + self.world.size >= options.parts
+            with nullcontext() if is_last else self.world.unshared(self.loss):
+                total += self._add_gradients(part, len(parts))
+        mean = float(self.world.mean(total))
         if not math.isfinite(mean):
             raise CardiacMotionError(self._not_finite(f"the loss is {mean}"))
-        self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimiser)
         norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), options.clip_norm))
         if not self.uses_amp and not math.isfinite(norm):
@@ -244,6 +248,14 @@ class _Run:
         self.scaler.update()
         self._rates = {"loss": mean, "learning_rate": rate, "gradient_norm": norm}
         return mean
+
+    def _add_gradients(self, part: Batch, parts: int) -> Tensor:
+        """Add the gradients of a part of a batch, one of so many; what it adds to the loss."""
+        part = tuple(each.to(self.device, non_blocking=True) for each in part)
+        with torch.autocast(self.device.type, dtype=torch.float16, enabled=self.uses_amp):
+            loss = self.loss(*part) / parts
+        self.scaler.scale(loss).backward()
+        return loss.detach()
 
     def _not_finite(self, what: str) -> str:
         return (
@@ -363,14 +375,15 @@ class _Loss(nn.Module):
         return self.task.loss(self.network, batch)
 
 
-class _Batches(Dataset[Batch]):
-    """The share of each step's batch that is for this process."""
+class _Batches(Dataset[_Parts]):
+    """The parts of each step's batch that are for this process."""
 
-    def __init__(self, task: TrainingTask, size: int, world: World) -> None:
-        self.task, self.size, self.world = task, size, world
+    def __init__(self, task: TrainingTask, options: FitOptions, world: World) -> None:
+        self.task, self.options, self.world = task, options, world
 
-    def __getitem__(self, step: int) -> Batch:
-        return self.world.share(self.task.batch(step, self.size))
+    def __getitem__(self, step: int) -> _Parts:
+        batch, parts = self.task.batch(step, self.options.batch), self.options.parts
+        return {number: tuple(each[number::parts] for each in batch) for number in self.world.share(parts)}
 
 
 def _load(network: nn.Module, state: Mapping[str, Tensor]) -> None:

@@ -25,6 +25,9 @@ class FitOptions:
     Attributes:
         steps: updates of the weights, at most.
         batch: samples of one update, of all processes together.
+        parts: into which a batch is divided. They go through the network one after the other, each with random
+            numbers of its own, and several processes share them out: what an update does depends on the parts and
+            not on how many processes there are.
         learning_rate: the largest.
         weight_decay: of AdamW.
         warmup: steps over which the learning rate rises.
@@ -42,6 +45,7 @@ class FitOptions:
 
     steps: int = 4000
     batch: int = 16
+    parts: int = 2
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
     warmup: int = 100
@@ -56,8 +60,12 @@ class FitOptions:
     keep: Literal["best", "last"] = "best"
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "validate_every", "checkpoint_every"):
+        for name in ("steps", "batch", "parts", "validate_every", "checkpoint_every"):
             _check(name, getattr(self, name), 1, whole=True)
+        if self.batch % self.parts:
+            raise InputError(
+                f"training option batch: expected samples that {self.parts} parts share evenly, got {self.batch}"
+            )
         for name in ("warmup", "workers"):
             _check(name, getattr(self, name), 0, whole=True)
         _check("seed", self.seed, 0, 2**63 - 1, whole=True)

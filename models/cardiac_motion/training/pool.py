@@ -25,7 +25,7 @@ from cardiac_motion.phantom.clips import PIXEL_MM, VIEWS, Clips, draw_clips
 from cardiac_motion.phantom.views import ViewName
 from cardiac_motion.progress import Progress, silent
 
-CODE_VERSION = "8"
+CODE_VERSION = "9"
 """To be raised whenever `draw_clips` draws other clips from the same arguments."""
 
 _ABANDONED_SECONDS = 3600.0

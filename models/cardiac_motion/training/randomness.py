@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 
-def seed_step(seed: int, step: int, rank: int) -> None:
-    """Seed all generators for a step, as one process has it."""
-    words = np.random.SeedSequence([seed, step + 1, rank]).generate_state(2, np.uint64)
+def seed_step(seed: int, step: int, part: int) -> None:
+    """Seed all generators for a part of a step's batch."""
+    words = np.random.SeedSequence([seed, step + 1, part]).generate_state(2, np.uint64)
     random.seed(int(words[0]))
     np.random.seed(int(words[0]) % 2**32)  # noqa: NPY002 - the generator that a network or loss may use unasked
     torch.manual_seed(int(words[1]) % 2**63)

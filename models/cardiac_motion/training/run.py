@@ -130,7 +130,7 @@ def train_model(
         origin = _origin(weights, start_from)
     default = found.options if found is not None else recipe.fine_tuning if data is not None else recipe.fit
     options: FitOptions = with_options(default, changes)
-    world.check_batch(options.batch)
+    world.check_parts(options.parts)
     if data is not None:
         task = _task_of_cases(recipe, data, part, options.seed, progress)
     else:

@@ -51,8 +51,7 @@ class TrainingTask(Protocol):
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """The mean over the samples of a loss of each sample, a tensor without axes, in float32.
 
-        A term over several samples together has to be of those of all processes (`World.gathered`): it would
-        depend on how many processes share a batch.
+        The samples are a part of a step's batch (`FitOptions.parts`).
         """
         ...
 

@@ -19,7 +19,7 @@ from cardiac_motion.training.pool import CODE_VERSION
 
 SEED = TRAINING_SEEDS_START + 77
 COUNT = 16
-VERSION = "8"
+VERSION = "9"
 DRAWN = {
     "usual": (7545.2, 906.6, 871.2, 676.9, 0.0, 0.0, 73.32),
     "varied": (7036.9, 999.3, 546.7, 768.7, 305.0, 343.3, 90.70),

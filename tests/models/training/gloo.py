@@ -16,14 +16,15 @@ from cardiac_motion.training.recipes.segmentation import SegmentationTask
 sys.path.insert(0, str(Path(__file__).parents[3]))
 from tests.models.training.conftest import Discs, tiny_recipe
 
-DICE_OVER = ("slice", "batch")
+KINDS = ("plain", "dice over parts", "two parts each")
 
 
-def shared_run(dice_over: str) -> tuple[SegmentationTask, FitOptions]:
-    """What is trained by one and by two processes, with Dice over each "slice" or over the "batch"."""
-    recipe = replace(tiny_recipe(dropout=0.0), dice_over_batch=dice_over == "batch")
+def shared_run(kind: str) -> tuple[SegmentationTask, FitOptions]:
+    """What is trained by one and by two processes, in one of several kinds."""
+    recipe = replace(tiny_recipe(dropout=0.2), dice_over_batch=kind == "dice over parts")
     task = SegmentationTask(recipe, training={"discs": Discs()}, validation=Discs(4))
-    return task, replace(recipe.fit, steps=12, learning_rate=2e-3, patience=50)
+    parts = 4 if kind == "two parts each" else 2
+    return task, replace(recipe.fit, steps=12, learning_rate=2e-3, patience=50, parts=parts)
 
 
 def main(folder: Path) -> None:
@@ -31,15 +32,15 @@ def main(folder: Path) -> None:
     found = {}
     with process_group() as device:
         world = World.current()
-        for dice_over in DICE_OVER:
-            task, options = shared_run(dice_over)
+        for kind in KINDS:
+            task, options = shared_run(kind)
             messages: list[str] = []
 
             def progress(_fraction: float, message: str, messages: list[str] = messages) -> None:
                 messages.append(message)
 
-            result = fit(task, folder / dice_over, options=options, device=device, progress=progress)
-            found[dice_over] = {
+            result = fit(task, folder / kind, options=options, device=device, progress=progress)
+            found[kind] = {
                 "size": world.size,
                 "losses": result.losses,
                 "validations": result.validations,

@@ -24,15 +24,15 @@ def test_it_learns_and_writes_what_tensorboard_reads(make_task: Any, tmp_path: P
     task = make_task()
     as_protocol: TrainingTask = task
     assert isinstance(as_protocol, TrainingTask)
-    options = replace(task.recipe.fit, steps=60, validate_every=20, learning_rate=1e-2)
+    options = replace(task.recipe.fit, steps=90, validate_every=30, learning_rate=1e-2)
     result = fit(task, tmp_path / "run", options=options)
-    assert (result.steps, result.reason, len(result.losses)) == (60, "steps", 60)
+    assert (result.steps, result.reason, len(result.losses)) == (90, "steps", 90)
     assert sum(result.losses[-10:]) < 0.6 * sum(result.losses[:10])
     assert result.scores["dice"] > 0.6
-    assert [step for step, _ in result.validations] == [20, 40, 60]
+    assert [step for step, _ in result.validations] == [30, 60, 90]
     assert result.scores["dice"] == max(scores["dice"] for _, scores in result.validations)
     events = EventAccumulator(str(tmp_path / "run")).Reload()
-    assert [e.step for e in events.Scalars("loss")] == list(range(1, 61))
+    assert [e.step for e in events.Scalars("loss")] == list(range(1, 91))
     assert [e.value for e in events.Scalars("loss")] == pytest.approx(result.losses, abs=1e-6)
     assert [e.value for e in events.Scalars("validation/dice")] == pytest.approx(
         [scores["dice"] for _, scores in result.validations], abs=1e-6
@@ -81,7 +81,7 @@ def test_a_run_killed_between_checkpoints_goes_back_to_the_last(
 
     def loss(self: SegmentationTask, network: nn.Module, batch: Batch) -> Tensor:
         made.append(1)
-        if len(made) == 8:
+        if len(made) == 8 * task.recipe.fit.parts:
             raise Killed
         return original(self, network, batch)
 
@@ -145,7 +145,7 @@ def test_other_seeds_give_other_runs_and_the_caller_keeps_its_own(make_task: Any
 
 
 class _Scripted(SegmentationTask):
-    """Validation gives the scores of a list, and losses turn to NaN at a step."""
+    """Validation gives the scores of a list, and losses turn to NaN in the second part of a step's batch."""
 
     scores: list[float]
     nan_at: int = -1
@@ -158,7 +158,7 @@ class _Scripted(SegmentationTask):
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         assert network.training
         self.made += 1
-        return super().loss(network, batch) * (math.nan if self.made == self.nan_at else 1)
+        return super().loss(network, batch) * (math.nan if self.made == self.nan_at * self.recipe.fit.parts else 1)
 
 
 def _scripted(task: SegmentationTask, scores: list[float], nan_at: int = -1) -> _Scripted:
@@ -284,7 +284,7 @@ def _other_format(folder: Path) -> None:
     [
         (None, "no checkpoint.pt"),
         (_damage, "cannot be read"),
-        (_other_format, "format 1 .* got format 99"),
+        (_other_format, "format 2 .* got format 99"),
     ],
 )
 def test_a_folder_without_a_run_to_resume_is_refused(
@@ -337,3 +337,12 @@ def test_another_run_is_not_resumed(
     # Others may change: how often it is written, and how long it may take.
     allowed = replace(task.recipe.fit, checkpoint_every=1, minutes=60.0)
     assert fit(task, tmp_path / "run", options=allowed, resume=True).steps == 8
+
+
+def test_the_mean_over_parts_is_that_of_the_batch(make_task: Any, tmp_path: Path) -> None:
+    task = make_task(dropout=0.0)
+    options = replace(task.recipe.fit, batch=6, steps=4)
+    whole = fit(task, tmp_path / "whole", options=replace(options, parts=1))
+    for parts in (2, 3, 6):
+        found = fit(task, tmp_path / str(parts), options=replace(options, parts=parts))
+        assert found.losses == pytest.approx(whole.losses, abs=2e-4)

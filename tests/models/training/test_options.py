@@ -24,6 +24,8 @@ def test_the_learning_rate_rises_then_falls() -> None:
         ({"batch": 2.5}, "batch: expected a whole number from 1, got 2.5"),
         ({"learning_rate": 0.0}, "learning_rate: expected a number above 0"),
         ({"learning_rate": float("nan")}, "learning_rate: expected a number above 0, got nan"),
+        ({"batch": 9}, "batch: expected samples that 2 parts share evenly, got 9"),
+        ({"parts": 0}, "parts: expected a whole number from 1, got 0"),
         ({"seed": -1}, "seed: expected a whole number from 0 to"),
         ({"minutes": 0}, "minutes: expected a number above 0"),
         ({"patience": True}, "patience: expected a whole number from 1"),

@@ -18,7 +18,6 @@ from cardiac_motion.labels import Label
 from cardiac_motion.networks.unet import ModifiedUNet
 from cardiac_motion.phantom.clips import VIEWS
 from cardiac_motion.training.augment import Augmentation, augment, standardise
-from cardiac_motion.training.distributed import World
 from cardiac_motion.training.frame_faults import spoil_frames
 from cardiac_motion.training.options import FitOptions
 from cardiac_motion.training.pool import CODE_VERSION, ClipArguments, ClipPool
@@ -63,8 +62,8 @@ class SegmentationRecipe:
         fine_tuning: options for going on from weights on labelled cases.
         supervision: weights of the logits at the levels that a network gives, coarsest first.
         smooth: added to both sides of the Dice ratio, in pixels; what makes a class that is absent count little.
-        dice_over_batch: whether the Dice of the loss is of all slices of a batch together. In views that lack a
-            structure, that of single slices punishes looking for it so much that it is never found.
+        dice_over_batch: whether the Dice of the loss is of all slices of a part of a batch together. In views that
+            lack a structure, that of single slices punishes looking for it so much that it is never found.
         frames: of a clip that the network sees, odd.
         spoilt: share of clips in which one frame is ghosted or mistriggered (`frame_faults.py`).
     """
@@ -161,7 +160,7 @@ class SegmentationTask:
             clips = f" Clips of {recipe.frames} successive frames, of which the middle one is segmented"
             clips += f"; in {recipe.spoilt:.0%}, also to validate on," if recipe.spoilt else "."
             clips += " one frame is ghosted or mistriggered." if recipe.spoilt else ""
-        over = "over each batch" if recipe.dice_over_batch else "each of single slices"
+        over = "over each part of a batch" if recipe.dice_over_batch else "each of single slices"
         levels = ", ".join(f"{weight:g}" for weight in recipe.supervision)
         return (
             f"{self.about}{clips} Loss: soft Dice without background plus cross-entropy, {over}, at levels "
@@ -209,10 +208,6 @@ class SegmentationTask:
         """The mean over samples, and over levels by their weights."""
         images, labels, known, views = batch
         levels = all_logits(network, images, self._told(views))
-        if self.recipe.dice_over_batch:
-            world = World.current()
-            labels, known = world.gathered(labels), world.gathered(known)
-            levels = [world.gathered(logits) for logits in levels]
         weights = self.recipe.supervision[-len(levels) :]
         total = images.new_zeros((), dtype=torch.float32)
         for weight, logits in zip(weights, levels, strict=True):

@@ -22,7 +22,7 @@ UNET = SegmentationRecipe(
     network="unet",
     # A CPU of two cores trains about 20 slices a second at this width.
     config={"classes": 4, "width": 8, "levels": 5, "dropout": 0.1},
-    training=PoolRecipe(clips=8192, seed=TRAINING_SEEDS_START, arguments=ClipArguments()),
+    training=PoolRecipe(clips=6144, seed=TRAINING_SEEDS_START, arguments=ClipArguments()),
     # As varied as those for training: phantoms as patients are would choose weights that know phantoms best.
     validation=PoolRecipe(clips=128, seed=TUNING_SEEDS[0], arguments=ClipArguments(random_contrast=0.0)),
     fit=FitOptions(steps=6000, batch=16, learning_rate=2e-3, warmup=100, validate_every=250, minutes=90),
