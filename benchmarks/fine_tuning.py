@@ -1,11 +1,13 @@
 """What a few minutes of fine-tuning on five labelled patients of a foreign contrast are worth.
 
     python -m benchmarks.fine_tuning --weights WEIGHTS [--contrast dark_blood] [--patients 5] [--minutes 5]
-                                     [--seeds report] [--option NAME=VALUE]
+                                     [--seeds report] [--without-labels] [--option NAME=VALUE]
 
 Synthetic patients whose tissues have other signals than any bSSFP cine: five, labelled at ED and ES, are written
 as files and given to what `cardiac-motion train --data` runs. Dice of RV, myocardium and LV is over all pixels of
-all slices of ten unseen patients at ED and ES, before and after.
+all slices of ten unseen patients at ED and ES, before and after. With --without-labels the five come as cines of
+12 frames without labels, and the network trains itself on what it finds (`cardiac-motion train --unlabelled`); the
+minutes are then of the training alone.
 """
 
 from __future__ import annotations
@@ -90,10 +92,10 @@ SEEDS = {"report": REPORT_SEEDS, "tuning": TUNING_SEEDS}
 
 
 @one_thread()
-def patient(seed: int, signals: Mapping[Tissue, float]) -> CaseData:
-    """A short-axis stack at ED and ES, labelled, with the frames between them."""
+def patient(seed: int, signals: Mapping[Tissue, float], frames_between: int = 1) -> CaseData:
+    """A short-axis stack at ED and ES, labelled, with so many frames from one to the other and back."""
     options = PhantomOptions(
-        frames=4,
+        frames=2 * (1 + frames_between),
         matrix=(MATRIX, MATRIX),
         pixel_spacing=PIXEL_MM,
         motion_truth=False,
@@ -104,7 +106,9 @@ def patient(seed: int, signals: Mapping[Tissue, float]) -> CaseData:
     phantom = replace(phantom, contrast=Contrast(tuple(values.tolist()), tuple((0.12 * values).tolist())))
     view = short_axis_view(phantom, options)
     systole = phantom.cycle.end_systole
-    phases = [0.0, systole / 2, systole, (1 + systole) / 2]
+    half = 1 + frames_between
+    phases = [systole * k / half for k in range(half)]
+    phases += [systole + (1 - systole) * k / half for k in range(half)]
     artefacts = draw_artefacts(seed, view, len(phases), options.appearance)
     noise = torch.Generator().manual_seed(int(stream(seed, "noise of a foreign contrast").integers(2**62)))
     frames = np.empty((len(phases), *view.shape), np.float32)
@@ -117,17 +121,21 @@ def patient(seed: int, signals: Mapping[Tissue, float]) -> CaseData:
         labels[:, k] = np.where(rendered.labels.numpy() <= 3, rendered.labels.numpy(), 0)
     times = np.array(phases) * phantom.cycle.seconds
     cine = Cine(frames, phantom.heart_to_world @ view.to_heart, times, name=f"patient {seed}")
-    return CaseData(cine, {0: labels[0], 2: labels[2]}, ed=0, es=2)
+    return CaseData(cine, {0: labels[0], half: labels[half]}, ed=0, es=half)
 
 
-def write_patients(folder: Path, seeds: Sequence[int], signals: Mapping[Tissue, float]) -> None:
+def write_patients(
+    folder: Path, seeds: Sequence[int], signals: Mapping[Tissue, float], *, without_labels: bool = False
+) -> None:
     """Patients as files, as a reader of images has them: a cine, and labels that are empty at other frames."""
     for seed in seeds:
-        data = patient(seed, signals)
+        data = patient(seed, signals, 5 if without_labels else 1)
         labels = np.zeros(data.cine.shape, np.uint8)
         for frame, drawn in data.labels.items():
             labels[frame] = drawn
         write_cine(folder / f"patient{seed}.nii.gz", data.cine)
+        if without_labels:
+            continue
         write_labels(folder / f"patient{seed}_labels.nii.gz", labels, data.cine)
 
 
@@ -152,25 +160,32 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--unseen", type=int, default=10, help=f"at most {len(REPORT_SEEDS)}")
     parser.add_argument("--seeds", choices=sorted(SEEDS), default="report", help="of the unseen patients")
     parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--without-labels", action="store_true", help="train on what the network finds itself")
     parser.add_argument("--option", action="append", default=[], help="of training, as NAME=VALUE")
     parser.add_argument("--before", action="store_true", help="only what the weights are worth as they are")
     arguments = parser.parse_args(given)
     signals, before = CONTRASTS[arguments.contrast], load_weights(arguments.weights)
-    result: dict[str, object] = {"contrast": arguments.contrast, "weights": before.checksum[:12]}
+    result: dict[str, object] = {
+        "contrast": arguments.contrast,
+        "labels": not arguments.without_labels,
+        "weights": before.checksum[:12],
+    }
     with tempfile.TemporaryDirectory() as temporary:
-        folders = {name: Path(temporary) / name for name in ("labelled", "unseen")}
+        folders = {name: Path(temporary) / name for name in ("new", "unseen")}
         for folder in folders.values():
             folder.mkdir()
         write_patients(folders["unseen"], SEEDS[arguments.seeds][: arguments.unseen], signals)
         result["before"] = score(before, folders["unseen"])
         if not arguments.before:
             first = TRAINING_SEEDS_START + 900_000
-            write_patients(folders["labelled"], range(first, first + arguments.patients), signals)
+            new = range(first, first + arguments.patients)
+            write_patients(folders["new"], new, signals, without_labels=arguments.without_labels)
             start = time.process_time()
             trained = train_model(
                 before.model,
                 Path(temporary) / "run",
-                data=folders["labelled"],
+                data=None if arguments.without_labels else folders["new"],
+                unlabelled=folders["new"] if arguments.without_labels else None,
                 start_from=arguments.weights,
                 changes={"minutes": arguments.minutes} | parse_settings(arguments.option),
             )

@@ -14,9 +14,9 @@ FLOORS = (
     {"labels", "errors", "atomic", "json_input", "listing", "model", "progress"},
     {"cine", "fields", "losses", "metrics", "motion", "io", "dicom"},
     {"phantom", "networks", "working_grid", "datasets", "slice_alignment", "aligned"},
-    {"propagation", "motion_cache", "weights", "shift_files"},
+    {"propagation", "motion_cache", "weights", "shift_files", "analysis"},
     {"registration", "training", "segmentation", "fusion"},
-    {"analysis", "evaluation", "pipeline", "pipeline_alignment", "pipeline_segmentation"},
+    {"evaluation", "pipeline", "pipeline_alignment", "pipeline_segmentation"},
     {"demo"},
     {"cli", "train"},
 )

@@ -21,6 +21,13 @@ def train(
     data: Annotated[
         Path | None, typer.Option(help="Fine-tune on the labelled cases of this data set's folder.")
     ] = None,
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(
+            help="Train the model on what it finds itself on the cines of this data set's folder, where its "
+            "segmentation and the motion agree; beside --data or alone. Labels there are not looked at."
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     steps: Annotated[int | None, typer.Option(help="Updates of the weights, at most.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Of training, at most.")] = None,
@@ -29,7 +36,7 @@ def train(
         typer.Option(
             "--from",
             help="Weights to start from: a file, the name of shipped ones, or 'nothing'. By default the shipped "
-            "ones with --data, nothing without.",
+            "ones with --data or --unlabelled, nothing without.",
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of first weights, dropout and batches.")] = None,
@@ -42,7 +49,7 @@ def train(
     device: Annotated[str | None, typer.Option(help="cpu, cuda; a GPU where there is one by default.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Train a model on synthetic hearts, or fine-tune it on a data set; writes weights and their card."""
+    """Train a model on synthetic hearts, or fine-tune it on data sets; writes weights and their card."""
     # They take seconds to import, which no other command should.
     from cardiac_motion.training.distributed import process_group  # noqa: PLC0415
     from cardiac_motion.training.run import train_model  # noqa: PLC0415
@@ -65,6 +72,7 @@ def train(
             folder,
             data=data,
             part=(read_split(split), fold) if split is not None else None,
+            unlabelled=unlabelled,
             start_from=start_from,
             resume=resume,
             changes=changes,

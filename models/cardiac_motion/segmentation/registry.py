@@ -55,8 +55,8 @@ def segmentation_model(
     return _SEGMENTATION_MODELS[name](weights)
 
 
-def segmentation_model_of(weights: Path) -> SegmentationModel:
-    """The segmentation model that a file of weights is of, variants without a place among the names included.
+def segmentation_model_of(weights: str | Path) -> SegmentationModel:
+    """The segmentation model that weights are of, also of a variant without a place among the names.
 
     Raises:
         InputError: no such file, a damaged one, or weights of what does not segment by the image alone.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from cardiac_motion.datasets import Case, Split, find_dataset
+from cardiac_motion.datasets import find_dataset
 from cardiac_motion.errors import InputError
 from cardiac_motion.networks import deunet_growth, unet_growth
 from cardiac_motion.networks.deunet import DeUNet
@@ -18,7 +19,9 @@ from cardiac_motion.networks.unet import ModifiedUNet
 from cardiac_motion.phantom.clips import PIXEL_MM
 from cardiac_motion.progress import Progress, silent
 from cardiac_motion.registration.base import with_options
+from cardiac_motion.segmentation.registry import segmentation_model_of
 from cardiac_motion.training.card import model_card
+from cardiac_motion.training.case_task import Part, case_task
 from cardiac_motion.training.checkpoint import Checkpoint, prepare_folder
 from cardiac_motion.training.distributed import World
 from cardiac_motion.training.fit import FitResult, fit, training_device
@@ -26,7 +29,7 @@ from cardiac_motion.training.options import FitOptions
 from cardiac_motion.training.randomness import own_randomness, seed_step
 from cardiac_motion.training.recipes.segmentation import SegmentationRecipe, SegmentationTask, synthetic_task
 from cardiac_motion.training.registry import recipe as recipe_of
-from cardiac_motion.training.slices import hold_out, read_slices
+from cardiac_motion.training.self_labels import NAME, SelfLabelled, read_samples, self_labelled, write_samples
 from cardiac_motion.training.sources import PoolSource
 from cardiac_motion.weights import Weights, build_network, load_weights, save_weights, shipped_weights
 
@@ -79,7 +82,8 @@ def train_model(
     output: Path,
     *,
     data: Path | None = None,
-    part: tuple[Split, int | None] | None = None,
+    part: Part | None = None,
+    unlabelled: Path | None = None,
     start_from: str | Path | None = None,
     resume: bool = False,
     changes: Mapping[str, Any] | None = None,
@@ -88,13 +92,15 @@ def train_model(
     device: torch.device | str | None = None,
     progress: Progress = silent,
 ) -> Trained | None:
-    """Train a model by its recipe on synthetic hearts, or fine-tune it on labelled cases.
+    """Train a model by its recipe on synthetic hearts, or fine-tune it on cases.
 
     Args:
         model: its name.
         output: folder of this run.
         data: folder of a data set to fine-tune on; None for synthetic hearts.
-        part: of that data set: a split and the fold that is held out, or its part ``train`` where that is None.
+        part: of that data set.
+        unlabelled: folder of a data set to train itself on: on labels that the weights it starts from find on the
+            cines, of those with labels too, where they agree with the motion (`self_labels.py`).
         start_from: name or file of weights, or `NOTHING`; by default the shipped ones for fine-tuning, else
             nothing.
         resume: go on with the run in the folder, with its options, clips and weights.
@@ -112,7 +118,10 @@ def train_model(
         CardiacMotionError: training failed.
         Cancelled: from the progress callback; what was done can be resumed.
     """
-    _check_asked(resume=resume, start_from=start_from, clips=clips, data=data)
+    has_cases = data is not None or unlabelled is not None
+    _check_asked(
+        resume=resume, start_from=start_from, clips=clips, has_cases=has_cases, is_own=unlabelled is not None
+    )
     recipe = recipe_of(model)
     if clips is not None:
         recipe = replace(recipe, training=replace(recipe.training, clips=clips))
@@ -120,19 +129,23 @@ def train_model(
     if not world.is_first:
         progress = silent
     found = world.of_first(Checkpoint.read(output) if world.is_first and resume else None)
-    weights = None if found is not None else _starting_weights(recipe, start_from, is_fine_tuning=data is not None)
+    weights = None if found is not None else _starting_weights(recipe, start_from, is_fine_tuning=has_cases)
     origin = ""
     if found is not None:
-        recipe = _resumed(recipe, found, has_clips=clips is not None or data is not None)
+        recipe = _resumed(recipe, found, has_clips=clips is not None or has_cases)
         origin = found.settings.get("started_from", "")
     elif weights is not None:
         recipe = replace(recipe, config=dict(weights.config))
         origin = _origin(weights, start_from)
-    default = found.options if found is not None else recipe.fine_tuning if data is not None else recipe.fit
+    default = found.options if found is not None else recipe.fine_tuning if has_cases else recipe.fit
     options: FitOptions = with_options(default, changes)
     world.check_parts(options.parts)
-    if data is not None:
-        task = _task_of_cases(recipe, data, part, options.seed, progress)
+    if has_cases:
+        own = None
+        if unlabelled is not None and world.is_first:
+            own = read_samples(output / NAME) if resume else _own(recipe, unlabelled, start_from, output, progress)
+        own = world.of_first(own)
+        task = case_task(recipe, data=data, part=part, own=own, seed=options.seed, progress=progress)
     else:
         if world.is_first:
             # Before the hearts are drawn, which may take an hour.
@@ -142,7 +155,7 @@ def train_model(
     if found is not None:
         # Before the hearts of another run are drawn.
         found.check_fits(task.name, task.settings, options)
-    if data is None:
+    if not has_cases:
         _draw(recipe, pools, progress)
     result = fit(
         task,
@@ -156,11 +169,38 @@ def train_model(
     return _finished(task, output, options, result, device) if world.is_first else None
 
 
-def _check_asked(*, resume: bool, start_from: str | Path | None, clips: int | None, data: Path | None) -> None:
+def _own(
+    recipe: SegmentationRecipe, unlabelled: Path, start_from: str | Path | None, output: Path, progress: Progress
+) -> SelfLabelled:
+    """Labels that the weights which a run begins with find on unlabelled cines; they are kept in its folder."""
+    arguments = recipe.training.arguments
+    cases = find_dataset(unlabelled).cases
+    model = segmentation_model_of(start_from if start_from is not None else recipe.name)
+    is_new = not output.exists()
+    # Before the cines are segmented, which may take an hour.
+    prepare_folder(output, resume=False)
+    try:
+        found = self_labelled(
+            cases, model, frames=recipe.frames, size=arguments.size, views=arguments.views, progress=progress
+        )
+        write_samples(output / NAME, found)
+    except BaseException:
+        if is_new:
+            with suppress(OSError):
+                output.rmdir()
+        raise
+    return found
+
+
+def _check_asked(
+    *, resume: bool, start_from: str | Path | None, clips: int | None, has_cases: bool, is_own: bool
+) -> None:
     """Refuse what contradicts itself."""
     if resume and start_from is not None:
         raise InputError("a run that is resumed goes on from its own weights, expected none to start from")
-    if clips is not None and data is not None:
+    if is_own and start_from == NOTHING:
+        raise InputError("labels of unlabelled cines are found by the weights to start from, expected some")
+    if clips is not None and has_cases:
         raise InputError("a number of synthetic clips is for training on synthetic hearts, not on a data set")
 
 
@@ -232,45 +272,6 @@ def _draw(recipe: SegmentationRecipe, pools: Path | None, progress: Progress) ->
         for pool in (recipe.validation.pool(pools), recipe.training.pool(pools)):
             pool.make(progress=progress)
     World.current().wait()
-
-
-def _task_of_cases(
-    recipe: SegmentationRecipe,
-    data: Path,
-    part: tuple[Split, int | None] | None,
-    seed: int,
-    progress: Progress,
-) -> SegmentationTask:
-    """The task on labelled cases."""
-    dataset = find_dataset(data)
-    cases: tuple[Case, ...] = dataset.labelled
-    if part is not None:
-        parts, fold = part
-        chosen = parts.part("train", dataset.cases) if fold is None else parts.fold(fold, dataset.cases)[0]
-        cases = tuple(case for case in chosen if case.has_labels)
-    training, validation = hold_out(cases, seed)
-    arguments = recipe.training.arguments
-
-    def read(some: tuple[Case, ...]) -> Any:
-        return read_slices(
-            some, frames=recipe.frames, size=arguments.size, views=arguments.views, progress=progress
-        )
-
-    slices = read(training)
-    held_out = slices if validation is training else read(validation)
-    patients = len({case.patient for case in training})
-    how = (
-        "the same slices, since there are too few patients to hold one out"
-        if validation is training
-        else f"{len(held_out)} slices of {len({case.patient for case in validation})} other patients"
-    )
-    return SegmentationTask(
-        replace(recipe, augmentation=recipe.case_augmentation),
-        training={"cases": slices},
-        validation=held_out,
-        seed=seed,
-        about=f"Trained on {len(slices)} labelled slices of {patients} patients; validated on {how}.",
-    )
 
 
 def _finished(

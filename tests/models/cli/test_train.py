@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -127,6 +128,37 @@ def test_after_ctrl_c_it_goes_on_to_the_same_weights(
     code, resumed, err = run(capsys, "unet", "-o", tmp_path / "parts", "--data", data, "--resume", "--json")
     assert (code, err) == (0, "")
     assert json.loads(resumed)["sha256"] == json.loads(out)["sha256"]
+
+
+def test_it_trains_itself_on_what_it_finds(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    data: Path,
+    tiny: SegmentationRecipe,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    larger = replace(tiny.training, arguments=ClipArguments(size=48))
+    monkeypatch.setitem(registry._RECIPES, "unet", replace(tiny, training=larger))
+    # By the weights that are shipped, which find these clean hearts.
+    code, out, err = run(capsys, "unet", "-o", tmp_path / "run", "--unlabelled", data, "--steps", 2, "--json")
+    assert (code, err) == (0, "")
+    card = Path(json.loads(out)["card"]).read_text(encoding="utf-8")
+    kept, looked_at = map(int, re.findall(r"Trained on (\d+) slices of 3 cines .* out of (\d+)", card)[0])
+    assert looked_at == 12
+    assert 3 <= kept <= 12
+    assert "a score that nothing can be concluded from" in card
+    code, out, err = run(
+        capsys, "unet", "-o", tmp_path / "run", "--unlabelled", data, "--resume", "--json", "--option", "minutes=9"
+    )
+    assert (code, err, json.loads(out)["steps"]) == (0, "", 2)
+    # Beside labelled cases, which alone are then validated on.
+    both = ("--unlabelled", data, "--data", data, "--steps", 2, "--json")
+    code, out, err = run(capsys, "unet", "-o", tmp_path / "both", *both)
+    assert (code, err) == (0, "")
+    card = Path(json.loads(out)["card"]).read_text(encoding="utf-8")
+    assert "12 labelled slices of 3 patients" in card
+    assert f"Trained on {kept} slices of 3 cines" in card
+    assert "concluded" not in card
 
 
 def test_a_resumed_run_has_the_clips_and_the_weights_it_has(
@@ -288,6 +320,12 @@ def _not_what_it_says(folder: Path) -> Path:
         (("unet", "--split", "split.json"), "--split is of a data set: expected --data"),
         (("unet", "--device", "abacus", "--data", "DATA", "--from", "nothing"), "expected a device such as cpu"),
         (("unet", "--data", "EMPTY", "--from", "nothing"), "expected"),
+        (("unet", "--unlabelled", "EMPTY"), "expected"),
+        (
+            ("unet", "--unlabelled", "DATA", "--from", "nothing"),
+            "labels of unlabelled cines are found by the weights",
+        ),
+        (("unet_lax", "--unlabelled", "DATA"), "got none: there is no such cine"),
     ],
 )
 @pytest.mark.usefixtures("tiny")
