@@ -38,7 +38,7 @@ demo: $(VENV)/package.stamp
 	$(BIN)/cardiac-motion demo --output $(OUTPUT) $(if $(CINE),--cine '$(CINE)') $(if $(LABEL),--labels '$(LABEL)')
 
 test: $(VENV)/test.stamp
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses $(PROCESSES) --dist loadfile
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
