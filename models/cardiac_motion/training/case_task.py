@@ -48,6 +48,8 @@ def case_task(
             f"{own.slices}: those in which the segmentation by what training began with agreed with what the "
             "motion carried from other frames."
         )
+        if own.left_out:
+            about.append(f"Nothing was learnt from {'; '.join(own.left_out)}.")
     validation = sources.get("own")
     if data is not None:
         labelled, validation, text = _labelled(recipe, data, part, seed, progress)

@@ -204,6 +204,7 @@ def write_samples(path: Path, found: SelfLabelled) -> None:
             view=np.array([sample.view for sample in samples]),
             known=np.array([[label in sample.known for label in Label] for sample in samples]),
             about=np.array([found.slices, found.cines]),
+            left_out=np.array(found.left_out, dtype=np.str_),
         )
 
 
@@ -222,10 +223,11 @@ def read_samples(path: Path) -> SelfLabelled:
             columns = zip(content["images"], content["labels"], content["view"], known, strict=True)
             samples = tuple(Sample(images, labels, int(view), found) for images, labels, view, found in columns)
             slices, cines = (int(count) for count in content["about"])
+            left_out = tuple(map(str, content["left_out"]))
     except FileNotFoundError as error:
         raise InputError(
             f"expected the labels that the run was started with in {path}, there is no such file"
         ) from error
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"the labels in {path} cannot be read ({error}): the run cannot be resumed") from error
-    return SelfLabelled(samples, slices, cines, ())
+    return SelfLabelled(samples, slices, cines, left_out)

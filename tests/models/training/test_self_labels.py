@@ -15,6 +15,7 @@ from cardiac_motion.errors import InputError
 from cardiac_motion.labels import Label
 from cardiac_motion.motion import Motion
 from cardiac_motion.segmentation.base import Segmentation
+from cardiac_motion.training.case_task import case_task
 from cardiac_motion.training.self_labels import (
     SelfLabelled,
     agreed_labels,
@@ -22,6 +23,8 @@ from cardiac_motion.training.self_labels import (
     self_labelled,
     write_samples,
 )
+
+from tests.models.training.conftest import tiny_recipe
 
 FRAMES, SLICES, SIZE = 5, 3, 64
 STRUCTURES = (Label.RV, Label.MYO, Label.LV)
@@ -160,6 +163,10 @@ def test_samples_are_the_slices_that_are_kept(tmp_path: Path) -> None:
     write_samples(tmp_path / "own.npz", found)
     again = read_samples(tmp_path / "own.npz")
     assert (len(again.samples), again.slices, again.cines) == (len(found.samples), found.slices, found.cines)
+    assert again.left_out == found.left_out
+    about = case_task(tiny_recipe(), own=again).about
+    assert "Trained on 14 slices of 1 cines" in about
+    assert "Nothing was learnt from hidden: no left ventricle was found in any frame." in about
     for one, other in zip(found.samples, again.samples, strict=True):
         np.testing.assert_array_equal(one.images, other.images)
         np.testing.assert_array_equal(one.labels, other.labels)
