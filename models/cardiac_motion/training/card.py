@@ -81,6 +81,7 @@ def model_card(
     result: FitResult,
     scores: Mapping[str, float],
     device: torch.device,
+    processes: int = 1,
     started_from: str,
     pixel_mm: float,
 ) -> str:
@@ -96,6 +97,7 @@ def model_card(
         result: of the run.
         scores: of the weights as they are kept.
         device: that it was trained on.
+        processes: that trained together.
         started_from: name and checksum of the weights that training began with, empty for none.
         pixel_mm: of what the network sees.
     """
@@ -103,7 +105,7 @@ def model_card(
     rows = _TRAINED.format(
         steps=result.steps,
         minutes=result.seconds / 60,
-        machine=machine(device),
+        machine=machine(device, processes),
         reason={"steps": "its steps", "minutes": "its minutes", "patience": "lack of progress"}[result.reason],
         which=options.keep,
         kept_step=result.kept_step,
@@ -176,8 +178,12 @@ def _rest(scores: Mapping[str, float], pixel_mm: float) -> str:
     return _REST.format(scores="\n".join(table), use=_USE, pixel_mm=pixel_mm)
 
 
-def machine(device: torch.device) -> str:
-    """What kind of machine this is, without its name."""
+def machine(device: torch.device, processes: int = 1) -> str:
+    """What kind of machine this is, without its name, and how many processes there are, each with as many threads."""
     if device.type == "cuda":
-        return f"a GPU ({torch.cuda.get_device_name(device)})"
-    return f"{torch.get_num_threads()} threads of {os.cpu_count()} cores ({platform.machine()} CPU)"
+        each = f"a GPU ({torch.cuda.get_device_name(device)})"
+        return each if processes == 1 else f"{processes} processes, each with {each}"
+    threads = torch.get_num_threads()
+    each = f"{threads} thread{'' if threads == 1 else 's'}"
+    shared = each if processes == 1 else f"{processes} processes of {each}"
+    return f"{shared}, {os.cpu_count()} cores ({platform.machine()} CPU)"

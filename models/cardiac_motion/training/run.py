@@ -298,6 +298,7 @@ def _finished(
         result=result,
         scores=scores,
         device=device,
+        processes=World.current().size,
         started_from=task.started_from,
         pixel_mm=PIXEL_MM,
     )
