@@ -179,7 +179,7 @@ def _rest(scores: Mapping[str, float], pixel_mm: float) -> str:
 
 
 def machine(device: torch.device, processes: int = 1) -> str:
-    """What kind of machine this is, without its name, and how many processes there are, each with as many threads."""
+    """What kind of machine this is, without its name, and how many processes of how many threads."""
     if device.type == "cuda":
         each = f"a GPU ({torch.cuda.get_device_name(device)})"
         return each if processes == 1 else f"{processes} processes, each with {each}"
